@@ -1,0 +1,1 @@
+//! Keeps the database in the role the pool gave it; the plugin kit.

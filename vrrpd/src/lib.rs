@@ -1,0 +1,1 @@
+//! The daemon on a manager, and its control program.

@@ -1,0 +1,1 @@
+//! Linux: sockets, netlink, nftables, clocks, processes.

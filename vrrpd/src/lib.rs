@@ -1,1 +1,15 @@
 //! The daemon on a manager, and its control program.
+//!
+//! Each room is small and does one thing; the driver's loop owns every file
+//! descriptor and carries events between them and the core.
+#![forbid(unsafe_code)]
+
+pub mod check;
+pub mod config;
+pub mod control;
+pub mod hook;
+pub mod job;
+pub mod lines;
+pub mod logging;
+pub mod seal;
+pub mod store;

@@ -1,0 +1,4 @@
+//! vrrpctl: controls vrrpd.
+#![forbid(unsafe_code)]
+
+fn main() {}

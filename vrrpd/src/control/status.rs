@@ -1,0 +1,73 @@
+//! The status object, as `vrrpctl status --json` prints it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Entry;
+
+/// How this server is, and what it knows of the others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// `[node] name`.
+    pub node: String,
+    /// `standalone`, `master` or `backup`.
+    pub mode: String,
+    /// `primary`, `online`, `standalone`, `forming` or `fault`.
+    pub status: String,
+    /// `ok`, `degraded` or `failure`.
+    pub state: String,
+    /// Why it is not `ok`, one sentence each.
+    pub why: Vec<String>,
+    /// The present epoch, e.g. `7.a`.
+    pub epoch: Option<String>,
+    /// Who is Primary: `master` or `backup`.
+    pub primary: Option<String>,
+    /// Whose copies hold every acknowledged commit.
+    pub in_sync: Vec<String>,
+    /// What is left of the lease; absent without one.
+    pub lease_ms: Option<u64>,
+    /// The virtual routers.
+    pub virtual_routers: Vec<RouterStatus>,
+    /// `open` or `closed`.
+    pub gate: String,
+    /// `master`, `backup` and `arbiter`.
+    pub servers: BTreeMap<String, ServerStatus>,
+    /// What the replicator reported last.
+    pub database: Value,
+    /// The journal's last lines.
+    pub events: Vec<Entry>,
+}
+
+/// One virtual router.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouterStatus {
+    /// Its name.
+    pub name: String,
+    /// Its interface.
+    pub interface: String,
+    /// Its VRID.
+    pub vrid: u8,
+    /// `Initialize`, `Backup` or `Active`.
+    pub state: String,
+    /// After checks; 0 is a fault.
+    pub priority: u8,
+    /// How the priority comes about.
+    pub reason: String,
+    /// The virtual addresses.
+    pub addresses: Vec<String>,
+}
+
+/// One server of the pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerStatus {
+    /// Its address.
+    pub address: String,
+    /// `primary`, `online`, `arbiter`, `fault`, `forming` or `unreachable`.
+    pub status: String,
+    /// Its priority; the arbiter has none.
+    pub priority: Option<u8>,
+    /// Milliseconds since it was heard; absent for this server itself.
+    pub heard_ms: Option<u64>,
+}

@@ -1,0 +1,1 @@
+//! Line-by-line talk over a non-blocking stream, with bounds.

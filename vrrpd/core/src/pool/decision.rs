@@ -9,48 +9,113 @@ use super::record::{CopyId, Epoch, Incarnation, NodeId, Record};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// The pool was formed.
-    Formed { record: Record },
+    Formed {
+        /// The record.
+        record: Record,
+    },
     /// This voter has no memory of the pool any more.
     Forgot {
+        /// The new incarnation.
         incarnation: Incarnation,
+        /// Why.
         why: &'static str,
     },
     /// Asks to be Primary.
-    Claims { epoch: Epoch, why: &'static str },
+    Claims {
+        /// The reign or ballot.
+        epoch: Epoch,
+        /// Why.
+        why: &'static str,
+    },
     /// A claim was denied by `by`.
     Denied {
+        /// The reign or ballot.
         epoch: Epoch,
+        /// Who denied.
         by: NodeId,
+        /// Why.
         reason: Reason,
     },
     /// A claim was given up.
-    Abandons { epoch: Epoch, why: &'static str },
+    Abandons {
+        /// The reign or ballot.
+        epoch: Epoch,
+        /// Why.
+        why: &'static str,
+    },
     /// This voter promised.
-    Promised { epoch: Epoch },
+    Promised {
+        /// The reign or ballot.
+        epoch: Epoch,
+    },
     /// Is Primary: its record is effective, its database is being promoted.
-    Primary { epoch: Epoch },
+    Primary {
+        /// The reign or ballot.
+        epoch: Epoch,
+    },
     /// Goes on after a restart as the only current copy.
-    ResumesAlone { epoch: Epoch },
+    ResumesAlone {
+        /// The reign or ballot.
+        epoch: Epoch,
+    },
     /// Clients are admitted.
-    Serves { epoch: Epoch },
+    Serves {
+        /// The reign or ballot.
+        epoch: Epoch,
+    },
     /// Clients are not admitted for now.
-    Holds { epoch: Epoch, why: &'static str },
+    Holds {
+        /// The reign or ballot.
+        epoch: Epoch,
+        /// Why.
+        why: &'static str,
+    },
     /// No longer Primary.
-    Ends { epoch: Epoch, why: Ending },
+    Ends {
+        /// The reign or ballot.
+        epoch: Epoch,
+        /// Why.
+        why: Ending,
+    },
     /// The lease ran out and it goes on: it alone holds the current copy.
-    Alone { epoch: Epoch },
+    Alone {
+        /// The reign or ballot.
+        epoch: Epoch,
+    },
     /// A change of the in-sync set or the voters was proposed.
-    Proposes { record: Record, why: &'static str },
+    Proposes {
+        /// The record.
+        record: Record,
+        /// Why.
+        why: &'static str,
+    },
     /// It is accepted by a quorum.
-    Effective { record: Record },
+    Effective {
+        /// The record.
+        record: Record,
+    },
     /// Synchronous replication begins, before `copy` is added.
-    AddBegins { copy: CopyId },
+    AddBegins {
+        /// The copy.
+        copy: CopyId,
+    },
     /// It ends without an addition.
-    AddCancelled { copy: CopyId, why: &'static str },
+    AddCancelled {
+        /// The copy.
+        copy: CopyId,
+        /// Why.
+        why: &'static str,
+    },
     /// A ballot was seen above a healthy Primary's; it claims again in place.
-    Reclaims { epoch: Epoch },
+    Reclaims {
+        /// The reign or ballot.
+        epoch: Epoch,
+    },
     /// A copy or a voter that the record does not name: what to expect.
-    Notices { what: &'static str },
+    Notices {
+        /// A sentence.
+        what: &'static str,
+    },
 }
 
 /// Why a Primary's reign ended.

@@ -4,9 +4,23 @@
 //! [`Event`]s and answers with [`Action`]s, which its driver performs in their
 //! order: what is persisted before it is sent stands before it in the list.
 
+mod claim;
+pub mod codec;
 pub mod database;
+mod decision;
+mod handover;
+mod in_sync;
+pub mod member;
 pub mod message;
+mod peer;
+mod primary;
 pub mod record;
+pub mod rule;
+pub mod status;
+mod vote;
+mod voter;
+
+pub use decision::{Decision, Ending, Refusal};
 
 use core::time::Duration;
 
@@ -123,6 +137,3 @@ pub enum Action {
     /// An order's outcome, when it is refused.
     Refused(Refusal),
 }
-
-mod decision;
-pub use decision::{Decision, Ending, Refusal};

@@ -256,7 +256,6 @@ fn raw_v6(interface: &Interface) -> io::Result<Socket> {
     let protocol = Protocol::from(IPPROTO_VRRP);
     let socket = Socket::new(Domain::IPV6, Type::RAW.nonblocking(), Some(protocol))?;
     socket.bind_device(Some(interface.name.as_bytes()))?;
-    socket.set_only_v6(true)?;
     socket.set_tclass_v6(TOS)?;
     socket.set_recv_hoplimit_v6(true)?;
     nix::sys::socket::setsockopt(

@@ -92,12 +92,15 @@ impl Key {
     }
 }
 
+/// An element, and the milliseconds it shall live; `None`: it ends.
+type Change = (Key, Option<u64>);
+
 /// Changes that the kernel makes all at once or not at all.
 #[derive(Debug)]
 pub(super) struct Batch {
     table: String,
     flushed: Vec<Set>,
-    elements: Vec<(Key, Option<u64>)>,
+    elements: Vec<Change>,
 }
 
 impl Batch {
@@ -133,7 +136,7 @@ impl Batch {
     pub(super) fn finish(self, mut next: impl FnMut() -> u32, begin: u32) -> (Vec<u8>, u32) {
         let mut out = Vec::with_capacity(512);
         mark(&mut out, NFNL_MSG_BATCH_BEGIN, begin);
-        let mut steps: Vec<(u16, Set, Vec<&(Key, Option<u64>)>)> = Vec::new();
+        let mut steps: Vec<(u16, Set, Vec<&Change>)> = Vec::new();
         for &set in &self.flushed {
             steps.push((NFT_MSG_DELSETELEM, set, Vec::new()));
         }
@@ -173,7 +176,7 @@ impl Batch {
         flags: u16,
         sequence: u32,
         set: Set,
-        elements: &[&(Key, Option<u64>)],
+        elements: &[&Change],
     ) {
         let creates = kind == NFT_MSG_NEWSETELEM;
         let flags = flags | REQUEST | if creates { NLM_F_CREATE } else { 0 };
@@ -245,36 +248,31 @@ mod tests {
         );
         assert_eq!(last, 4);
         #[rustfmt::skip]
-        let begin = [20, 0, 0, 0, 16, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10];
-        assert_eq!(bytes[..20], begin);
-        #[rustfmt::skip]
         let list = [
-            1, 0, 0, 0,                                             // inet
+            1, 0, 0, 0,                                     // inet
             12, 0, 1, 0, b'v', b'r', b'r', b'p', b'd', b'_', b'a', 0,
             9, 0, 2, 0, b'o', b'p', b'e', b'n', 0, 0, 0, 0,
         ];
         #[rustfmt::skip]
-        let add = [
-            80, 0, 0, 0, 12, 10, 1, 4, 2, 0, 0, 0, 0, 0, 0, 0,
+        let timed = [
+            32, 0, 3, 0x80, 28, 0, 1, 0x80,
+            12, 0, 1, 0x80, 6, 0, 1, 0, 0x15, 0x38, 0, 0,   // 5432
+            12, 0, 4, 0, 0, 0, 0, 0, 0, 0, 1, 44,           // 300 ms
         ];
         #[rustfmt::skip]
-        let with_timeout = [
-            32, 0, 3, 0x80, 28, 0, 1, 0x80,
-            12, 0, 1, 0x80, 6, 0, 1, 0, 0x15, 0x38, 0, 0,           // 5432
-            12, 0, 4, 0, 0, 0, 0, 0, 0, 0, 1, 44,                   // 300 ms
+        let plain = [
+            20, 0, 3, 0x80, 16, 0, 1, 0x80,
+            12, 0, 1, 0x80, 6, 0, 1, 0, 0x15, 0x38, 0, 0,
         ];
-        let first = [&add[..], &list[..], &with_timeout[..]].concat();
-        assert_eq!(first.len(), 16 + 28 + 32);
-        assert_eq!(
-            bytes[20..20 + 16 + 28 + 32][4..],
-            {
-                let mut expected = first.clone();
-                expected[0] = 76;
-                expected[4..].to_vec()
-            }[..]
-        );
-        assert_eq!(bytes[20], 76);
-        assert_eq!(bytes[96 + 4..96 + 6], [14, 10], "then the deletion");
-        assert_eq!(bytes[96 + 64 - 4 - 4 + 4..].len(), 76 + 20 + 4 - 4);
+        #[rustfmt::skip]
+        let expected = [
+            &[20, 0, 0, 0, 16, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10][..],
+            &[76, 0, 0, 0, 12, 10, 1, 4, 2, 0, 0, 0, 0, 0, 0, 0], &list, &timed,
+            &[64, 0, 0, 0, 14, 10, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0], &list, &plain,
+            &[76, 0, 0, 0, 12, 10, 5, 4, 4, 0, 0, 0, 0, 0, 0, 0], &list, &timed,
+            &[20, 0, 0, 0, 17, 0, 1, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10],
+        ]
+        .concat();
+        assert_eq!(bytes, expected);
     }
 }

@@ -137,3 +137,6 @@ pub enum Action {
     /// An order's outcome, when it is refused.
     Refused(Refusal),
 }
+
+#[cfg(test)]
+mod tests;

@@ -495,12 +495,12 @@ impl Member {
         if self.rules.hold(Rule::RestartCancelsAdd) {
             self.cancel_add("the database has restarted", now, out);
         }
-        if self.rules.hold(Rule::GateClosesForRestart) {
-            self.close_gate(out);
-        }
         if self.peer_can_take_over(now) {
             self.begin_release(Ending::DatabaseFailed, now, out);
             return;
+        }
+        if self.rules.hold(Rule::GateClosesForRestart) {
+            self.close_gate(out);
         }
         self.set_phase(Phase::Fenced {
             deadline: now + self.config.promote_timeout,

@@ -1,0 +1,57 @@
+# demo · test · bench · lint · deb · install: each installs what it needs itself.
+
+CARGO   ?= cargo
+PREFIX  ?= /usr
+DESTDIR ?=
+# Hosts' programs for the demo, the lab and the bench.
+export VRRPD_BIN_DIR := $(CURDIR)/target/release
+
+.PHONY: all build demo test unit simulator lab bench soak fuzz lint install clean setup setup-lint
+
+all: build
+
+build:
+	$(CARGO) build --release --locked
+
+# The Debian packages that the lab needs; nothing is fetched if all are there.
+PACKAGES := postgresql iproute2 nftables keepalived tcpdump iputils-arping procps util-linux
+setup:
+	@tests/setup $(PACKAGES)
+
+setup-lint:
+	@tests/setup mandoc systemd nftables
+
+demo: setup build
+	$(CARGO) run --release --locked -q -p lab --bin demo
+
+test: unit simulator lab
+
+unit: setup
+	$(CARGO) test --locked --workspace --exclude simulator --exclude lab
+
+# Fixed seeds, then fresh ones; a failing seed prints how to replay it.
+simulator:
+	$(CARGO) test --release --locked -p simulator
+
+# The simulator for as long as one likes: make soak SECONDS=600
+SECONDS ?= 60
+soak:
+	$(CARGO) run --release --locked -q -p simulator -- --seconds $(SECONDS)
+
+lab: setup build
+	$(CARGO) test --release --locked -p lab
+
+bench: setup build
+	$(CARGO) run --release --locked -q -p lab --bin bench -- $(BENCH)
+
+lint: setup-lint
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items -q
+	tests/lint
+
+install: build
+	tests/install "$(DESTDIR)" "$(PREFIX)"
+
+clean:
+	$(CARGO) clean

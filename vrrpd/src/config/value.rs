@@ -1,0 +1,164 @@
+//! Values with a form of their own: durations and addresses.
+
+use core::fmt;
+use core::time::Duration;
+use std::net::IpAddr;
+
+/// A virtual address with its prefix length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// The address.
+    pub ip: IpAddr,
+    /// 1 to 32, or 1 to 128.
+    pub prefix: u8,
+}
+
+impl Address {
+    /// Reads `192.0.2.100/24`; without a prefix length it is the whole address.
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        let (ip, prefix) = match text.split_once('/') {
+            Some((ip, prefix)) => (ip, Some(prefix)),
+            None => (text, None),
+        };
+        let ip: IpAddr = ip.parse().map_err(|_| "is not an IP address")?;
+        let whole = Self::whole(ip);
+        let prefix = match prefix {
+            None => whole,
+            Some(digits) => digits
+                .parse()
+                .ok()
+                .filter(|prefix| (1..=whole).contains(prefix))
+                .ok_or("has a prefix length that does not fit")?,
+        };
+        unicast(ip)?;
+        let address = Self { ip, prefix };
+        // The last two prefix lengths leave no room for such addresses (RFC 3021, RFC 6164).
+        if ip.is_ipv4() && prefix < 31 {
+            let host = address.host_bits();
+            if host == 0 {
+                return Err("is the address of the network, not of a host");
+            }
+            if host == (1 << (32 - prefix)) - 1 {
+                return Err("is the broadcast address of its network");
+            }
+        }
+        Ok(address)
+    }
+
+    /// Whether `other` is in this address's subnet.
+    pub fn subnet_holds(&self, other: IpAddr) -> bool {
+        let shift = u32::from(Self::whole(self.ip) - self.prefix);
+        match (self.ip, other) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()) >> shift == 0,
+            (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()) >> shift == 0,
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+
+    /// Whether no other address is in its subnet.
+    pub fn is_whole(&self) -> bool {
+        self.prefix == Self::whole(self.ip)
+    }
+
+    fn whole(ip: IpAddr) -> u8 {
+        if ip.is_ipv4() { 32 } else { 128 }
+    }
+
+    fn host_bits(&self) -> u32 {
+        match self.ip {
+            IpAddr::V4(ip) => ip.to_bits() & u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0),
+            IpAddr::V6(_) => 0,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.ip, self.prefix)
+    }
+}
+
+/// Refuses what is no address of one host.
+pub(super) fn unicast(ip: IpAddr) -> Result<IpAddr, &'static str> {
+    if ip.is_unspecified() {
+        return Err("names no host");
+    }
+    if ip.is_multicast() {
+        return Err("is a multicast address");
+    }
+    if ip == IpAddr::V4(std::net::Ipv4Addr::BROADCAST) {
+        return Err("is the broadcast address");
+    }
+    Ok(ip)
+}
+
+/// Reads a whole number with its unit: `200ms`, `1s`, `5m`, `1h`.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let unit_ms = match unit.trim_start() {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.checked_mul(unit_ms).map(Duration::from_millis)
+}
+
+/// A duration as a configuration writes it.
+pub(super) fn written(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    if ms.is_multiple_of(1_000) {
+        format!("{}s", ms / 1_000)
+    } else {
+        format!("{ms}ms")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(duration("200ms"), Some(Duration::from_millis(200)));
+        assert_eq!(duration("1s"), Some(Duration::from_secs(1)));
+        assert_eq!(duration("10 s"), Some(Duration::from_secs(10)));
+        assert_eq!(duration("5m"), Some(Duration::from_secs(300)));
+        assert_eq!(duration("1h"), Some(Duration::from_secs(3600)));
+        for wrong in ["", "200", "ms", "-1s", "1.5s", "1d", "1s1", "99999999999999999999s", "18446744073709551615h"] {
+            assert_eq!(duration(wrong), None, "{wrong}");
+        }
+        assert_eq!(written(Duration::from_millis(1500)), "1500ms");
+        assert_eq!(written(Duration::from_secs(90)), "90s");
+    }
+
+    #[test]
+    fn addresses_are_of_hosts() {
+        let address = Address::parse("192.0.2.100/24").unwrap();
+        assert_eq!(address.to_string(), "192.0.2.100/24");
+        assert!(address.subnet_holds("192.0.2.1".parse().unwrap()));
+        assert!(!address.subnet_holds("192.0.3.1".parse().unwrap()));
+        assert!(!address.subnet_holds("2001:db8::1".parse().unwrap()));
+        assert_eq!(Address::parse("192.0.2.100").unwrap().prefix, 32);
+        let six = Address::parse("fe80::64/64").unwrap();
+        assert!(six.subnet_holds("fe80::1".parse().unwrap()));
+        assert!(!six.subnet_holds("fe80:0:0:1::1".parse().unwrap()));
+        assert!(Address::parse("192.0.2.0/31").is_ok());
+        for (wrong, why) in [
+            ("service", "is not an IP address"),
+            ("192.0.2.100/33", "has a prefix length that does not fit"),
+            ("192.0.2.100/0", "has a prefix length that does not fit"),
+            ("192.0.2.100/x", "has a prefix length that does not fit"),
+            ("fe80::1/129", "has a prefix length that does not fit"),
+            ("224.0.0.18/24", "is a multicast address"),
+            ("0.0.0.0/24", "names no host"),
+            ("192.0.2.0/24", "is the address of the network, not of a host"),
+            ("192.0.2.255/24", "is the broadcast address of its network"),
+        ] {
+            assert_eq!(Address::parse(wrong), Err(why), "{wrong}");
+        }
+    }
+}

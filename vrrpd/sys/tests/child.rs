@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use vrrpd_sys::child::{Child, Ended, Pipes, Program};
@@ -27,11 +27,26 @@ fn wait(child: &mut Child) -> Ended {
     child.ended().expect("wait").expect("it has ended")
 }
 
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(5);
+    while !condition() {
+        assert!(Instant::now() < end, "not within 5 s: {what}");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
 fn output(child: &mut Child) -> String {
-    let mut text = String::new();
+    let mut text = Vec::new();
     let mut pipe = child.output().take().expect("a pipe");
-    pipe.read_to_string(&mut text).expect("all of it is there");
-    text
+    // Another test may be between fork and exec, and hold its end a moment more.
+    wait_until("the output ends", || match pipe.read_to_end(&mut text) {
+        Ok(_) => true,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+            false
+        }
+    });
+    String::from_utf8(text).expect("text")
 }
 
 #[test]
@@ -61,9 +76,10 @@ fn child_is_a_group_and_is_killed_with_its_children() {
     assert_eq!(child.ended().expect("wait"), None);
     child.kill().expect("kills");
     assert_eq!(wait(&mut child), Ended::Killed(9));
-    let state = std::fs::read_to_string(format!("/proc/{grandchild}/stat"));
-    // Gone, or dead and not yet fetched by init.
-    assert!(state.map_or(true, |state| state.contains(") Z") || state.contains(") X")));
+    wait_until("its child is gone, or dead and not fetched by init", || {
+        let state = std::fs::read_to_string(format!("/proc/{grandchild}/stat"));
+        state.map_or(true, |state| state.contains(") Z") || state.contains(") X"))
+    });
     child.kill().expect("killing what has ended is no error");
 }
 

@@ -70,12 +70,13 @@ impl Store {
             .mode(0o600)
             .open(&lock)
             .map_err(failed("open", &lock))?;
-        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
-            match errno {
-                nix::errno::Errno::EWOULDBLOCK => Error::Busy(path.to_owned()),
-                other => failed("lock", &lock)(other.into()),
-            }
-        })?;
+        let lock =
+            Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(
+                |(_, errno)| match errno {
+                    nix::errno::Errno::EWOULDBLOCK => Error::Busy(path.to_owned()),
+                    other => failed("lock", &lock)(other.into()),
+                },
+            )?;
         Ok(Self {
             path: path.to_owned(),
             directory,
@@ -163,7 +164,10 @@ fn unpack(bytes: &[u8]) -> Result<Durable, &'static str> {
     if header[8..12] != VERSION.to_be_bytes() {
         return Err("it was written by another version of this program");
     }
-    if u32::try_from(payload.len()).map(u32::to_be_bytes).as_ref().map(<[u8; 4]>::as_slice)
+    if u32::try_from(payload.len())
+        .map(u32::to_be_bytes)
+        .as_ref()
+        .map(<[u8; 4]>::as_slice)
         != Ok(&header[12..16])
     {
         return Err("its length is not the length that was written");
@@ -312,9 +316,15 @@ mod tests {
             let mut damaged = whole.clone();
             damaged[at] ^= 0x40;
             fs::write(&file, damaged).unwrap();
-            assert!(matches!(store.load(), Err(Error::Damaged { .. })), "byte {at}");
+            assert!(
+                matches!(store.load(), Err(Error::Damaged { .. })),
+                "byte {at}"
+            );
             fs::write(&file, &whole[..at]).unwrap();
-            assert!(matches!(store.load(), Err(Error::Damaged { .. })), "cut at {at}");
+            assert!(
+                matches!(store.load(), Err(Error::Damaged { .. })),
+                "cut at {at}"
+            );
         }
         assert_eq!(
             store.load().unwrap_err().to_string(),
@@ -346,7 +356,10 @@ mod tests {
         fs::create_dir(root.path().join(NEXT)).unwrap();
         let error = store.save(&durable(1)).unwrap_err().to_string();
         assert!(
-            error.starts_with(&format!("{}/state.next: cannot write it: ", root.path().display())),
+            error.starts_with(&format!(
+                "{}/state.next: cannot write it: ",
+                root.path().display()
+            )),
             "{error}"
         );
     }

@@ -55,8 +55,8 @@ impl Config {
     ///
     /// All mistakes in it, or why it could not be read.
     pub fn load(file: &Path) -> Result<Self, Mistakes> {
-        let text = fs::read_to_string(file)
-            .map_err(|error| Mistakes::unreadable(file, &error, PAGE))?;
+        let text =
+            fs::read_to_string(file).map_err(|error| Mistakes::unreadable(file, &error, PAGE))?;
         Self::parse(&text, file, &ThisHost)
     }
 
@@ -96,16 +96,25 @@ impl Config {
             port: port.map_or(8112, At::into),
             state: state.map_or_else(|| "/var/lib/arbiterd".into(), At::into),
             lease_max,
-            pools: found.into_iter().map(|(_, pool)| pool).collect::<Option<_>>()?,
+            pools: found
+                .into_iter()
+                .map(|(_, pool)| pool)
+                .collect::<Option<_>>()?,
             process,
         })
     }
 }
 
-fn one(table: Table<'_>, lease_max: Duration, host: &dyn Host) -> (Option<At<String>>, Option<Pool>) {
+fn one(
+    table: Table<'_>,
+    lease_max: Duration,
+    host: &dyn Host,
+) -> (Option<At<String>>, Option<Pool>) {
     table.require("name", "name = \"site-1\"");
     table.require("key_file", "key_file = \"/etc/vrrpd/pool.key\"");
-    let name = table.string("name").filter(|name| good_directory(&table, name));
+    let name = table
+        .string("name")
+        .filter(|name| good_directory(&table, name));
     let key = table.path("key_file").and_then(|path| {
         host.key(&path.value)
             .map_err(|why| {
@@ -176,9 +185,15 @@ fn good_directory(table: &Table<'_>, name: &At<String>) -> bool {
 
 /// The key tells pools apart on the network.
 fn distinct_keys(top: &Table<'_>, found: &[(Option<At<String>>, Option<Pool>)]) {
-    let pools: Vec<_> = found.iter().filter_map(|(name, pool)| name.as_ref().zip(pool.as_ref())).collect();
+    let pools: Vec<_> = found
+        .iter()
+        .filter_map(|(name, pool)| name.as_ref().zip(pool.as_ref()))
+        .collect();
     for (index, (name, pool)) in pools.iter().enumerate() {
-        if let Some((_, twin)) = pools[..index].iter().find(|(_, other)| other.key == pool.key) {
+        if let Some((_, twin)) = pools[..index]
+            .iter()
+            .find(|(_, other)| other.key == pool.key)
+        {
             top.report.add(
                 name.at,
                 format!(

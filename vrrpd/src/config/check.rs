@@ -94,7 +94,11 @@ fn one(
     let rise = count(&table, "rise", event_driven, 2);
     let fall = count(&table, "fall", event_driven, 3);
     let weight = table
-        .number("weight", -253..=253, "-253 to 253, or leave it out: a failure is then a fault")
+        .number(
+            "weight",
+            -253..=253,
+            "-253 to 253, or leave it out: a failure is then a fault",
+        )
         .filter(|weight: &At<i16>| {
             if weight.value == 0 {
                 table.report.add(
@@ -130,7 +134,10 @@ fn probe(table: &Table<'_>, form: &Form, host: &dyn Host) -> Option<Probe> {
     let interface = table
         .string("interface")
         .filter(|name| good_interface(table, name));
-    let reach = table.choice("reach", &[("arbiter", Probe::Arbiter), ("peer", Probe::Peer)]);
+    let reach = table.choice(
+        "reach",
+        &[("arbiter", Probe::Arbiter), ("peer", Probe::Peer)],
+    );
     let kinds: Vec<_> = ["command", "interface", "reach"]
         .into_iter()
         .filter(|key| table.has(key))
@@ -138,7 +145,10 @@ fn probe(table: &Table<'_>, form: &Form, host: &dyn Host) -> Option<Probe> {
     match kinds[..] {
         [_] => {}
         [] => {
-            table.missing("command", "command = [\"/path/of/program\"], or interface = \"eth1\", or reach = \"arbiter\"");
+            table.missing(
+                "command",
+                "command = [\"/path/of/program\"], or interface = \"eth1\", or reach = \"arbiter\"",
+            );
             return None;
         }
         [first, second, ..] => {
@@ -177,15 +187,22 @@ fn probe(table: &Table<'_>, form: &Form, host: &dyn Host) -> Option<Probe> {
     }
     for key in ["interval", "timeout"] {
         if table.has(key) {
-            table.wrong(key, format!("{key} is for a command: {} is told when it changes, remove {key}", kinds[0]));
+            table.wrong(
+                key,
+                format!(
+                    "{key} is for a command: {} is told when it changes, remove {key}",
+                    kinds[0]
+                ),
+            );
         }
     }
     if let Some(reach) = &reach
         && !form.is_pooled()
     {
-        table
-            .report
-            .add(reach.at, "reach needs a pool: add [pool], or remove this check");
+        table.report.add(
+            reach.at,
+            "reach needs a pool: add [pool], or remove this check",
+        );
     }
     interface
         .map(|name| Probe::Interface(name.value))
@@ -224,7 +241,10 @@ fn concerned(table: &Table<'_>, routers: &[Found]) -> Vec<String> {
         if !known {
             table.report.add(
                 name.at,
-                format!("virtual router \"{}\" is unknown: name one of this file", name.value),
+                format!(
+                    "virtual router \"{}\" is unknown: name one of this file",
+                    name.value
+                ),
             );
         }
     }

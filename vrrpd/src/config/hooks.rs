@@ -109,14 +109,21 @@ pub(super) fn read(top: &Table<'_>, form: &Form, host: &dyn Host) -> Hooks {
                 format!(
                     "{} never happens without [pool]: use {}",
                     event.key(),
-                    if event == HookEvent::Primary { "on_active" } else { "on_backup" }
+                    if event == HookEvent::Primary {
+                        "on_active"
+                    } else {
+                        "on_backup"
+                    }
                 ),
             );
         }
         hooks.commands.push((event, command));
     }
     hooks.any = command(&table, "on_any", host);
-    if let Some(timeout) = table.duration("timeout", Duration::from_millis(100)..=Duration::from_secs(3600)) {
+    if let Some(timeout) = table.duration(
+        "timeout",
+        Duration::from_millis(100)..=Duration::from_secs(3600),
+    ) {
         hooks.timeout = timeout.value;
     }
     if let Some(style) = table.choice(

@@ -36,8 +36,9 @@ impl Host for ThisHost {
         if !path.is_absolute() {
             return Err("is not an absolute path: begin it with /".to_owned());
         }
-        let metadata = fs::metadata(path)
-            .map_err(|error| format!("cannot be found: {error}: install it, or correct the path"))?;
+        let metadata = fs::metadata(path).map_err(|error| {
+            format!("cannot be found: {error}: install it, or correct the path")
+        })?;
         if !metadata.is_file() {
             return Err("is not a file: name a program".to_owned());
         }

@@ -68,8 +68,8 @@ impl Config {
     ///
     /// All mistakes in it, or why it could not be read.
     pub fn load(file: &Path) -> Result<Self, Mistakes> {
-        let text = fs::read_to_string(file)
-            .map_err(|error| Mistakes::unreadable(file, &error, PAGE))?;
+        let text =
+            fs::read_to_string(file).map_err(|error| Mistakes::unreadable(file, &error, PAGE))?;
         Self::parse(&text, file, &ThisHost)
     }
 

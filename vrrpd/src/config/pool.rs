@@ -100,8 +100,20 @@ pub(super) fn read(top: &Table<'_>, routers: &[Found], host: &dyn Host) -> Form 
             "active is the Master's option: remove it here, and set it in the Master's configuration",
         );
     }
-    let interval = common(routers, |router| router.advertise_interval, &table, "advertise_interval", written);
-    let priority = common(routers, |router| Some(router.priority), &table, "priority", |p| p.to_string());
+    let interval = common(
+        routers,
+        |router| router.advertise_interval,
+        &table,
+        "advertise_interval",
+        written,
+    );
+    let priority = common(
+        routers,
+        |router| Some(router.priority),
+        &table,
+        "priority",
+        |p| p.to_string(),
+    );
     governed(&table, routers);
     if let Some(parties) = &parties {
         apart(&table, parties, routers);
@@ -139,9 +151,15 @@ fn parties(table: &Table<'_>) -> Option<Parties> {
     table.require("arbiter", "arbiter = \"192.0.2.13\"");
     let ports = 1..=65_535;
     let hint = "1 to 65535";
-    let port = table.number("port", ports.clone(), hint).map_or(DEFAULT_PORT, At::into);
-    let peer_port = table.number("peer_port", ports.clone(), hint).map_or(port, At::into);
-    let arbiter_port = table.number("arbiter_port", ports, hint).map_or(port, At::into);
+    let port = table
+        .number("port", ports.clone(), hint)
+        .map_or(DEFAULT_PORT, At::into);
+    let peer_port = table
+        .number("peer_port", ports.clone(), hint)
+        .map_or(port, At::into);
+    let arbiter_port = table
+        .number("arbiter_port", ports, hint)
+        .map_or(port, At::into);
     let with = |ip: Option<At<IpAddr>>, port| {
         ip.map(|ip| At {
             at: ip.at,
@@ -166,14 +184,17 @@ fn parties(table: &Table<'_>) -> Option<Parties> {
             if party.value == other.value {
                 table.report.add(
                     party.at,
-                    format!("{name} is the same as {other_name}: the three parties are three machines"),
-                );
-            } else if party.value.0.is_ipv4() != other.value.0.is_ipv4() {
-                table.report.add(
-                    party.at,
-                    format!("{name} is of another family than {other_name}: use one family for all three"),
+                    format!(
+                        "{name} is the same as {other_name}: the three parties are three machines"
+                    ),
                 );
             }
+        }
+        if party.value.0.is_ipv4() != parties.address.value.0.is_ipv4() {
+            table.report.add(
+                party.at,
+                format!("{name} is of another family than address: use one family for all three"),
+            );
         }
     }
     Some(parties)

@@ -55,16 +55,6 @@ pub struct Replication {
     pub port: u16,
 }
 
-/// What `[replication.postgresql]` may say; its plugin judges the values.
-const POSTGRESQL: [&str; 6] = [
-    "bin_directory",
-    "data_directory",
-    "database",
-    "listen_addresses",
-    "socket_directory",
-    "superuser",
-];
-
 /// `[replication]`; a pool has a database.
 pub(super) fn replication(top: &Table<'_>, form: &Form) -> Option<Replication> {
     let Some(table) = top.table("replication") else {
@@ -83,43 +73,46 @@ pub(super) fn replication(top: &Table<'_>, form: &Form) -> Option<Replication> {
         );
     }
     table.require("plugin", "plugin = \"postgresql\"");
-    let plugin = table.string("plugin");
-    let Some(plugin) = plugin else {
+    let Some(plugin) = table.string("plugin") else {
         table.opaque();
         return None;
     };
-    if plugin.value != "postgresql" {
-        // Its keys are its own; all that is known is where clients connect.
-        table.opaque();
-        return Some(Replication {
-            plugin: plugin.value,
-            port: 0,
-        });
-    }
-    table.require("postgresql", "[replication.postgresql] with data_directory");
-    let mut port = 5432;
-    if let Some(settings) = table.table("postgresql") {
-        settings.require(
-            "data_directory",
-            "data_directory = \"/var/lib/postgresql/15/main\"",
-        );
-        for key in POSTGRESQL {
-            if key.ends_with("_directory") {
-                settings.path(key);
-            } else {
-                settings.string(key);
-            }
+    table.require(
+        &plugin.value,
+        &format!("[replication.{}] with the plugin's settings", plugin.value),
+    );
+    let port = table.table(&plugin.value).and_then(|settings| {
+        if plugin.value == "postgresql" {
+            return Some(postgresql(settings));
         }
-        if let Some(found) = settings.number("port", 1..=65_535, "1 to 65535") {
-            port = found.value;
-        }
-        settings.finish();
-    }
+        settings.require("port", "port, where clients connect");
+        let port = settings.number("port", 1..=65_535, "1 to 65535");
+        // Its other keys are the plugin's own.
+        settings.opaque();
+        port.map(At::into)
+    });
     table.finish();
     Some(Replication {
         plugin: plugin.value,
-        port,
+        port: port?,
     })
+}
+
+/// `[replication.postgresql]`: the port. Its plugin judges the other values.
+fn postgresql(table: Table<'_>) -> u16 {
+    table.require(
+        "data_directory",
+        "data_directory = \"/var/lib/postgresql/15/main\"",
+    );
+    for key in ["data_directory", "bin_directory", "socket_directory"] {
+        table.path(key);
+    }
+    for key in ["listen_addresses", "database", "superuser"] {
+        table.string(key);
+    }
+    let port = table.number("port", 1..=65_535, "1 to 65535");
+    table.finish();
+    port.map_or(5432, At::into)
 }
 
 /// `[paths]`.
@@ -195,8 +188,12 @@ pub(super) fn process(top: &Table<'_>) -> Process {
         .map(At::into);
     process.lock_memory = table.boolean("lock_memory").is_some_and(At::into);
     process.user = table.string("user").map(At::into);
-    let levels = ["error", "warn", "info", "debug", "trace"]
-        .map(|name| (name, log::LevelFilter::from_str(name).unwrap_or(process.log)));
+    let levels = ["error", "warn", "info", "debug", "trace"].map(|name| {
+        (
+            name,
+            log::LevelFilter::from_str(name).unwrap_or(process.log),
+        )
+    });
     if let Some(level) = table.choice("log", &levels) {
         process.log = level.value;
     }

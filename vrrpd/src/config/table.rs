@@ -31,7 +31,7 @@ pub(super) struct Table<'a> {
     name: String,
     pub(super) at: usize,
     entries: &'a DeTable<'a>,
-    asked: RefCell<Vec<&'static str>>,
+    asked: RefCell<Vec<String>>,
 }
 
 impl<'a> Table<'a> {
@@ -54,12 +54,12 @@ impl<'a> Table<'a> {
     }
 
     /// Whether `key` is there, right or wrong.
-    pub(super) fn has(&self, key: &'static str) -> bool {
-        self.place_of(key).is_some()
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.value(key).is_some()
     }
 
     /// Where `key` stands.
-    pub(super) fn place_of(&self, key: &'static str) -> Option<usize> {
+    pub(super) fn place_of(&self, key: &str) -> Option<usize> {
         self.entries
             .iter()
             .find(|(name, _)| name.get_ref() == key)
@@ -67,9 +67,8 @@ impl<'a> Table<'a> {
     }
 
     /// Notes a mistake at `key`, or at the table when it is not there.
-    pub(super) fn wrong(&self, key: &'static str, what: impl Into<String>) {
-        self.report
-            .add(self.place_of(key).unwrap_or(self.at), what);
+    pub(super) fn wrong(&self, key: &str, what: impl Into<String>) {
+        self.report.add(self.place_of(key).unwrap_or(self.at), what);
     }
 
     /// Notes that `key` must be there; `example` shows how to write it.
@@ -90,21 +89,23 @@ impl<'a> Table<'a> {
     }
 
     /// Whether `key` is there, else notes that it must be.
-    pub(super) fn require(&self, key: &'static str, example: &str) {
+    pub(super) fn require(&self, key: &str, example: &str) {
         if !self.has(key) {
             self.missing(key, example);
         }
     }
 
     /// A string that is not empty.
-    pub(super) fn string(&self, key: &'static str) -> Option<At<String>> {
+    pub(super) fn string(&self, key: &str) -> Option<At<String>> {
         let value = self.value(key)?;
         let DeValue::String(text) = value.get_ref() else {
             return self.mistyped(key, value, "a string, in quotes");
         };
         if text.is_empty() {
-            self.report
-                .add(value.span().start, format!("{key} is empty: give it a value, or leave it out"));
+            self.report.add(
+                value.span().start,
+                format!("{key} is empty: give it a value, or leave it out"),
+            );
             return None;
         }
         Some(at(value, text.to_string()))
@@ -113,7 +114,7 @@ impl<'a> Table<'a> {
     /// A number in `range`; `hint` says what to use.
     pub(super) fn number<T: TryFrom<i64>>(
         &self,
-        key: &'static str,
+        key: &str,
         range: RangeInclusive<i64>,
         hint: &str,
     ) -> Option<At<T>> {
@@ -135,7 +136,7 @@ impl<'a> Table<'a> {
     }
 
     /// `true` or `false`.
-    pub(super) fn boolean(&self, key: &'static str) -> Option<At<bool>> {
+    pub(super) fn boolean(&self, key: &str) -> Option<At<bool>> {
         let value = self.value(key)?;
         match value.get_ref() {
             DeValue::Boolean(truth) => Some(at(value, *truth)),
@@ -144,18 +145,21 @@ impl<'a> Table<'a> {
     }
 
     /// One of `choices`.
-    pub(super) fn choice<T: Clone>(
-        &self,
-        key: &'static str,
-        choices: &[(&str, T)],
-    ) -> Option<At<T>> {
+    pub(super) fn choice<T: Clone>(&self, key: &str, choices: &[(&str, T)]) -> Option<At<T>> {
         let text = self.string(key)?;
         let chosen = choices.iter().find(|(name, _)| *name == text.value);
         if chosen.is_none() {
-            let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+            let names: Vec<_> = choices
+                .iter()
+                .map(|(name, _)| format!("\"{name}\""))
+                .collect();
             self.report.add(
                 text.at,
-                format!("{key} \"{}\" is unknown: use {}", text.value, names.join(" or ")),
+                format!(
+                    "{key} \"{}\" is unknown: use {}",
+                    text.value,
+                    names.join(" or ")
+                ),
             );
         }
         chosen.map(|(_, value)| At {
@@ -167,7 +171,7 @@ impl<'a> Table<'a> {
     /// A duration in `range`, e.g. `"200ms"`.
     pub(super) fn duration(
         &self,
-        key: &'static str,
+        key: &str,
         range: RangeInclusive<Duration>,
     ) -> Option<At<Duration>> {
         let found = self.value(key)?;
@@ -199,7 +203,7 @@ impl<'a> Table<'a> {
     }
 
     /// The IP address of one host.
-    pub(super) fn ip(&self, key: &'static str) -> Option<At<IpAddr>> {
+    pub(super) fn ip(&self, key: &str) -> Option<At<IpAddr>> {
         let text = self.string(key)?;
         self.parsed(key, &text, "192.0.2.11", |text| {
             let ip = text.parse().map_err(|_| "is not an IP address")?;
@@ -208,12 +212,15 @@ impl<'a> Table<'a> {
     }
 
     /// An absolute path.
-    pub(super) fn path(&self, key: &'static str) -> Option<At<PathBuf>> {
+    pub(super) fn path(&self, key: &str) -> Option<At<PathBuf>> {
         let text = self.string(key)?;
         if !text.value.starts_with('/') {
             self.report.add(
                 text.at,
-                format!("{key} \"{}\" is a relative path: begin it with /", text.value),
+                format!(
+                    "{key} \"{}\" is a relative path: begin it with /",
+                    text.value
+                ),
             );
             return None;
         }
@@ -224,7 +231,7 @@ impl<'a> Table<'a> {
     }
 
     /// A list of strings, none empty.
-    pub(super) fn strings(&self, key: &'static str) -> Option<At<Vec<At<String>>>> {
+    pub(super) fn strings(&self, key: &str) -> Option<At<Vec<At<String>>>> {
         let value = self.value(key)?;
         let DeValue::Array(array) = value.get_ref() else {
             return self.mistyped(key, value, "a list of strings, in [ ]");
@@ -232,10 +239,13 @@ impl<'a> Table<'a> {
         let mut strings = Vec::with_capacity(array.len());
         for item in array.iter() {
             match item.get_ref() {
-                DeValue::String(text) if !text.is_empty() => strings.push(at(item, text.to_string())),
-                DeValue::String(_) => self
-                    .report
-                    .add(item.span().start, format!("a string in {key} is empty: remove it")),
+                DeValue::String(text) if !text.is_empty() => {
+                    strings.push(at(item, text.to_string()))
+                }
+                DeValue::String(_) => self.report.add(
+                    item.span().start,
+                    format!("a string in {key} is empty: remove it"),
+                ),
                 other => self.report.add(
                     item.span().start,
                     format!("{key} holds {}: it holds strings, in quotes", kind(other)),
@@ -248,7 +258,7 @@ impl<'a> Table<'a> {
     /// A list of values that are written as strings.
     pub(super) fn list<T>(
         &self,
-        key: &'static str,
+        key: &str,
         example: &str,
         parse: impl Fn(&str) -> Result<T, &'static str>,
     ) -> Option<At<Vec<At<T>>>> {
@@ -267,7 +277,7 @@ impl<'a> Table<'a> {
     /// A list of numbers in `range`.
     pub(super) fn numbers<T: TryFrom<i64>>(
         &self,
-        key: &'static str,
+        key: &str,
         range: RangeInclusive<i64>,
     ) -> Option<At<Vec<At<T>>>> {
         let value = self.value(key)?;
@@ -298,7 +308,7 @@ impl<'a> Table<'a> {
     }
 
     /// A program and its arguments: a string (no arguments) or a list.
-    pub(super) fn command(&self, key: &'static str) -> Option<At<Vec<String>>> {
+    pub(super) fn command(&self, key: &str) -> Option<At<Vec<String>>> {
         let value = self.value(key)?;
         let argv = match value.get_ref() {
             DeValue::String(text) if !text.is_empty() => vec![text.to_string()],
@@ -306,7 +316,13 @@ impl<'a> Table<'a> {
                 let strings = self.strings(key)?.value;
                 strings.into_iter().map(|text| text.value).collect()
             }
-            _ => return self.mistyped(key, value, "a program: \"/path\" or [\"/path\", \"argument\"]"),
+            _ => {
+                return self.mistyped(
+                    key,
+                    value,
+                    "a program: \"/path\" or [\"/path\", \"argument\"]",
+                );
+            }
         };
         if argv.is_empty() {
             self.report.add(
@@ -319,7 +335,7 @@ impl<'a> Table<'a> {
     }
 
     /// The table `[key]`.
-    pub(super) fn table(&self, key: &'static str) -> Option<Table<'a>> {
+    pub(super) fn table(&self, key: &str) -> Option<Table<'a>> {
         let value = self.value(key)?;
         let name = self.name_of(key);
         match value.get_ref() {
@@ -331,7 +347,7 @@ impl<'a> Table<'a> {
     }
 
     /// The tables `[[key]]`.
-    pub(super) fn tables(&self, key: &'static str) -> Vec<Table<'a>> {
+    pub(super) fn tables(&self, key: &str) -> Vec<Table<'a>> {
         let Some(value) = self.value(key) else {
             return Vec::new();
         };
@@ -345,7 +361,12 @@ impl<'a> Table<'a> {
         for item in array.iter() {
             match item.get_ref() {
                 DeValue::Table(entries) => {
-                    tables.push(Table::named(self.report, name.clone(), item.span().start, entries));
+                    tables.push(Table::named(
+                        self.report,
+                        name.clone(),
+                        item.span().start,
+                        entries,
+                    ));
                 }
                 _ => {
                     self.mistyped::<()>(key, item, &how);
@@ -368,7 +389,9 @@ impl<'a> Table<'a> {
             }
             let what = match value.get_ref() {
                 DeValue::Table(_) => "section",
-                DeValue::Array(array) if array.iter().any(|item| item.get_ref().is_table()) => "section",
+                DeValue::Array(array) if array.iter().any(|item| item.get_ref().is_table()) => {
+                    "section"
+                }
                 _ => "key",
             };
             let mend = match nearest(key.get_ref(), &asked) {
@@ -402,8 +425,8 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn value(&self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
-        self.asked.borrow_mut().push(key);
+    fn value(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.asked.borrow_mut().push(key.to_owned());
         self.entries
             .iter()
             .find(|(name, _)| name.get_ref() == key)
@@ -419,7 +442,11 @@ impl<'a> Table<'a> {
     }
 
     fn name_of(&self, key: &str) -> String {
-        match self.name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+        match self
+            .name
+            .strip_prefix('[')
+            .and_then(|name| name.strip_suffix(']'))
+        {
             Some(outer) => format!("[{}.{key}]", outer.trim_matches(['[', ']'])),
             None => format!("[{key}]"),
         }
@@ -436,7 +463,10 @@ impl<T> At<T> {
 /// Notes the second and later of equal values; `what` says what they are.
 pub(super) fn unique<T: PartialEq + Display>(report: &Report<'_>, what: &str, values: &[At<T>]) {
     for (index, value) in values.iter().enumerate() {
-        if values[..index].iter().any(|earlier| earlier.value == value.value) {
+        if values[..index]
+            .iter()
+            .any(|earlier| earlier.value == value.value)
+        {
             report.add(
                 value.at,
                 format!("{what} {} is there twice: remove one", value.value),
@@ -465,11 +495,15 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 }
 
 /// The known key that `key` may have been meant to be.
-fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
+fn nearest<'k>(key: &str, known: &'k [String]) -> Option<&'k str> {
     let limit = (key.chars().count() / 3).max(2);
+    let abridged = |name: &&String| key.len() >= 4 && name.starts_with(key);
+    if let Some(name) = known.iter().find(abridged) {
+        return Some(name);
+    }
     known
         .iter()
-        .map(|&name| (distance(key, name), name))
+        .map(|name| (distance(key, name), name.as_str()))
         .filter(|&(distance, name)| distance <= limit && distance < name.len())
         .min()
         .map(|(_, name)| name)
@@ -479,7 +513,13 @@ fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
 fn distance(a: &str, b: &str) -> usize {
     let letters = |text: &str| -> Vec<char> {
         text.chars()
-            .map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() })
+            .map(|c| {
+                if c == '-' {
+                    '_'
+                } else {
+                    c.to_ascii_lowercase()
+                }
+            })
             .collect()
     };
     let (a, b) = (letters(a), letters(b));
@@ -502,13 +542,20 @@ mod tests {
 
     #[test]
     fn the_nearest_key_is_suggested() {
-        let known = ["advertise_interval", "addresses", "priority", "vrid"];
-        assert_eq!(nearest("advert_interval", &known), Some("advertise_interval"));
-        assert_eq!(nearest("advertise-interval", &known), Some("advertise_interval"));
+        let known = ["advertise_interval", "addresses", "priority", "vrid"].map(str::to_owned);
+        assert_eq!(
+            nearest("advert_interval", &known),
+            Some("advertise_interval")
+        );
+        assert_eq!(
+            nearest("advertise-interval", &known),
+            Some("advertise_interval")
+        );
         assert_eq!(nearest("Priority", &known), Some("priority"));
         assert_eq!(nearest("address", &known), Some("addresses"));
+        assert_eq!(nearest("advertise", &known), Some("advertise_interval"));
         assert_eq!(nearest("vird", &known), Some("vrid"));
         assert_eq!(nearest("garp_master_delay", &known), None);
-        assert_eq!(nearest("x", &["a"]), None);
+        assert_eq!(nearest("x", &["a".to_owned()]), None);
     }
 }

@@ -128,7 +128,17 @@ mod tests {
         assert_eq!(duration("10 s"), Some(Duration::from_secs(10)));
         assert_eq!(duration("5m"), Some(Duration::from_secs(300)));
         assert_eq!(duration("1h"), Some(Duration::from_secs(3600)));
-        for wrong in ["", "200", "ms", "-1s", "1.5s", "1d", "1s1", "99999999999999999999s", "18446744073709551615h"] {
+        for wrong in [
+            "",
+            "200",
+            "ms",
+            "-1s",
+            "1.5s",
+            "1d",
+            "1s1",
+            "99999999999999999999s",
+            "18446744073709551615h",
+        ] {
             assert_eq!(duration(wrong), None, "{wrong}");
         }
         assert_eq!(written(Duration::from_millis(1500)), "1500ms");
@@ -155,7 +165,10 @@ mod tests {
             ("fe80::1/129", "has a prefix length that does not fit"),
             ("224.0.0.18/24", "is a multicast address"),
             ("0.0.0.0/24", "names no host"),
-            ("192.0.2.0/24", "is the address of the network, not of a host"),
+            (
+                "192.0.2.0/24",
+                "is the address of the network, not of a host",
+            ),
             ("192.0.2.255/24", "is the broadcast address of its network"),
         ] {
             assert_eq!(Address::parse(wrong), Err(why), "{wrong}");

@@ -98,9 +98,15 @@ pub(super) struct Found {
 pub(super) fn read(top: &Table<'_>) -> Vec<Found> {
     let routers: Vec<Found> = top.tables("virtual_router").into_iter().map(one).collect();
     if !top.has("virtual_router") {
-        top.missing("[[virtual_router]]", "one with name, interface, vrid and addresses");
+        top.missing(
+            "[[virtual_router]]",
+            "one with name, interface, vrid and addresses",
+        );
     }
-    let names: Vec<_> = routers.iter().filter_map(|router| router.name.clone()).collect();
+    let names: Vec<_> = routers
+        .iter()
+        .filter_map(|router| router.name.clone())
+        .collect();
     unique(top.report, "virtual router", &names);
     let addresses: Vec<_> = routers
         .iter()
@@ -147,16 +153,29 @@ fn one(table: Table<'_>) -> Found {
     table.require("vrid", "vrid = 51");
     table.require("addresses", "addresses = [\"192.0.2.100/24\"]");
     let name = table.string("name").filter(|name| good_name(&table, name));
-    let interface = table.string("interface").filter(|name| good_interface(&table, name));
+    let interface = table
+        .string("interface")
+        .filter(|name| good_interface(&table, name));
     let vrid = table.number::<u8>("vrid", 1..=255, "1 to 255");
     let version = table
         .number::<u8>("version", 2..=3, "2 or 3")
         .map_or(Version::V3, |version| {
-            if version.value == 2 { Version::V2 } else { Version::V3 }
+            if version.value == 2 {
+                Version::V2
+            } else {
+                Version::V3
+            }
         });
     let priority = table
-        .number("priority", 1..=255, "1 to 254, or 255 if this node owns the address")
-        .unwrap_or(At { at: table.at, value: 100 });
+        .number(
+            "priority",
+            1..=255,
+            "1 to 254, or 255 if this node owns the address",
+        )
+        .unwrap_or(At {
+            at: table.at,
+            value: 100,
+        });
     let advertise_interval = interval(&table, version);
     let addresses = addresses(&table, version);
     let family = addresses.first().map(|address| address.value.ip.is_ipv4());
@@ -169,7 +188,10 @@ fn one(table: Table<'_>) -> Found {
     let announce = announce(&table);
     mac(&table);
     if preempt.is_some_and(|preempt| !preempt.value) && preempt_delay.is_some() {
-        table.wrong("preempt_delay", "preempt_delay says nothing with preempt = false: remove one of them");
+        table.wrong(
+            "preempt_delay",
+            "preempt_delay says nothing with preempt = false: remove one of them",
+        );
     }
     let competing = ["preempt", "preempt_delay", "startup_delay", "unicast_peers"]
         .into_iter()
@@ -251,7 +273,10 @@ fn interval(table: &Table<'_>, version: Version) -> Option<At<Duration>> {
         Version::V3 => (MS(10)..=V3_LONGEST, MS(10)),
     };
     if !table.has(KEY) {
-        return Some(At { at: table.at, value: MS(1_000) });
+        return Some(At {
+            at: table.at,
+            value: MS(1_000),
+        });
     }
     let interval = table.duration(KEY, range)?;
     if !interval.value.as_millis().is_multiple_of(step.as_millis()) {
@@ -274,16 +299,29 @@ fn addresses(table: &Table<'_>, version: Version) -> Vec<At<Address>> {
     };
     let wrong = |at, what: String| table.report.add(at, what);
     if list.value.len() > 255 {
-        wrong(list.at, "addresses holds more than 255: share them among virtual routers".to_owned());
+        wrong(
+            list.at,
+            "addresses holds more than 255: share them among virtual routers".to_owned(),
+        );
     }
     let Some(first) = list.value.first() else {
-        if table.strings("addresses").is_some_and(|list| list.value.is_empty()) {
-            wrong(list.at, "addresses is empty: add the virtual address, e.g. \"192.0.2.100/24\"".to_owned());
+        if table
+            .strings("addresses")
+            .is_some_and(|list| list.value.is_empty())
+        {
+            wrong(
+                list.at,
+                "addresses is empty: add the virtual address, e.g. \"192.0.2.100/24\"".to_owned(),
+            );
         }
         return list.value;
     };
     let six = first.value.ip.is_ipv6();
-    if let Some(other) = list.value.iter().find(|other| other.value.ip.is_ipv6() != six) {
+    if let Some(other) = list
+        .value
+        .iter()
+        .find(|other| other.value.ip.is_ipv6() != six)
+    {
         wrong(
             other.at,
             format!(
@@ -294,7 +332,10 @@ fn addresses(table: &Table<'_>, version: Version) -> Vec<At<Address>> {
     } else if six && version == Version::V2 {
         wrong(
             first.at,
-            format!("address {} is IPv6: VRRP version 2 has IPv4 only, use version = 3", first.value),
+            format!(
+                "address {} is IPv6: VRRP version 2 has IPv4 only, use version = 3",
+                first.value
+            ),
         );
     } else if let IpAddr::V6(ip) = first.value.ip
         && !ip.is_unicast_link_local()
@@ -344,7 +385,10 @@ fn unicast_peers(table: &Table<'_>, addresses: &[At<Address>]) -> Vec<IpAddr> {
             if address.value.ip == peer.value {
                 table.report.add(
                     peer.at,
-                    format!("unicast peer {} is a virtual address: name the peer's own address", peer.value),
+                    format!(
+                        "unicast peer {} is a virtual address: name the peer's own address",
+                        peer.value
+                    ),
                 );
             } else if address.value.ip.is_ipv4() != peer.value.is_ipv4() {
                 table.report.add(

@@ -56,7 +56,10 @@ fn useless(router: &Found, weight: i16, form: &Form) -> Option<String> {
             ("active = false", "active = true")
         }
         Form::Plain | Form::Standalone
-            if router.preempt.as_ref().is_some_and(|preempt| !preempt.value) =>
+            if router
+                .preempt
+                .as_ref()
+                .is_some_and(|preempt| !preempt.value) =>
         {
             ("preempt = false", "preempt = true")
         }

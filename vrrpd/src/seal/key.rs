@@ -68,7 +68,9 @@ impl Key {
     /// What is wrong with the file and how to mend it.
     pub fn read(path: &Path) -> Result<Self, String> {
         let file = File::open(path).map_err(|error| {
-            format!("cannot be read: {error}: make it with `vrrpctl keygen`, or copy the other parties'")
+            format!(
+                "cannot be read: {error}: make it with `vrrpctl keygen`, or copy the other parties'"
+            )
         })?;
         let metadata = file
             .metadata()
@@ -153,23 +155,29 @@ mod tests {
         // printf %s PURPOSE | openssl dgst -sha256 -mac HMAC -macopt hexkey:TEXT
         let key = Key::parse(TEXT).unwrap();
         assert_eq!(key.pool_id().to_string(), "b15e82797634ebe3");
-        assert_eq!(key.replication_password(), "2d477469c64108a85c4179d1d2dd0db1fad3ec1759549b92677bcb330966b27f");
+        assert_eq!(
+            key.replication_password(),
+            "2d477469c64108a85c4179d1d2dd0db1fad3ec1759549b92677bcb330966b27f"
+        );
         assert_eq!(format!("{key:?}"), "Key of pool b15e82797634ebe3");
     }
 
     #[test]
     fn a_key_prints_as_it_was_read() {
-        assert_eq!(
-            Key::parse(&format!("  {TEXT}\n")).unwrap().to_hex(),
-            TEXT
-        );
+        assert_eq!(Key::parse(&format!("  {TEXT}\n")).unwrap().to_hex(), TEXT);
         let new = Key::generate().unwrap();
         assert_eq!(Key::parse(&new.to_hex()), Ok(new));
     }
 
     #[test]
     fn what_is_no_key_is_refused_without_repeating_it() {
-        for text in ["", "secret", &TEXT[1..], &format!("{TEXT}00"), &TEXT.replace('0', "g")] {
+        for text in [
+            "",
+            "secret",
+            &TEXT[1..],
+            &format!("{TEXT}00"),
+            &TEXT.replace('0', "g"),
+        ] {
             assert_eq!(
                 Key::parse(text).unwrap_err(),
                 "holds no key of 64 hexadecimal digits: make one with `vrrpctl keygen` and copy it \

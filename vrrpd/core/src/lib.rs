@@ -4,5 +4,9 @@
 //! simulator and the tests run the very same lines.
 #![forbid(unsafe_code)]
 
+pub mod node;
+pub mod packet;
 pub mod pool;
+pub mod priority;
+pub mod router;
 pub mod time;

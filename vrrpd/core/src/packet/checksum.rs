@@ -46,7 +46,10 @@ pub(super) fn checksum(message: &[u8], form: Form, source: IpAddr, destination: 
 
 fn add(sum: u64, bytes: &[u8]) -> u64 {
     let (pairs, rest) = bytes.as_chunks::<2>();
-    let whole: u64 = pairs.iter().map(|pair| u64::from(u16::from_be_bytes(*pair))).sum();
+    let whole: u64 = pairs
+        .iter()
+        .map(|pair| u64::from(u16::from_be_bytes(*pair)))
+        .sum();
     let odd: u64 = rest.iter().map(|&byte| u64::from(byte) << 8).sum();
     sum + whole + odd
 }

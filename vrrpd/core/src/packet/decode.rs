@@ -109,13 +109,19 @@ fn addresses(family: Family, count: usize, bytes: &[u8]) -> Result<Addresses, Re
     match family {
         Family::V4 => {
             let (chunks, _) = bytes.as_chunks::<4>();
-            let addresses = chunks.iter().take(count).map(|&octets| Ipv4Addr::from(octets));
+            let addresses = chunks
+                .iter()
+                .take(count)
+                .map(|&octets| Ipv4Addr::from(octets));
             Ok(Addresses::V4(addresses.collect()))
         }
         Family::V6 => {
             let (chunks, _) = bytes.as_chunks::<16>();
-            let addresses: Vec<_> =
-                chunks.iter().take(count).map(|&octets| Ipv6Addr::from(octets)).collect();
+            let addresses: Vec<_> = chunks
+                .iter()
+                .take(count)
+                .map(|&octets| Ipv6Addr::from(octets))
+                .collect();
             match addresses.first() {
                 Some(first) if first.is_unicast_link_local() => Ok(Addresses::V6(addresses)),
                 Some(_) | None => Err(Refusal::NotLinkLocal),

@@ -110,7 +110,9 @@ impl fmt::Display for Refusal {
                 "its interval differs from ours: VRRPv2 needs the same on both routers"
             }
             Self::UnknownPeer => "its sender is not among the unicast peers",
-            Self::OwnAddress => "it came from this router's own address: is the address in use twice?",
+            Self::OwnAddress => {
+                "it came from this router's own address: is the address in use twice?"
+            }
             Self::Owner => "this router owns the addresses: no other may advertise them",
         })
     }
@@ -142,6 +144,8 @@ impl Refusals {
 
     /// Each reason with its count.
     pub fn iter(&self) -> impl Iterator<Item = (Refusal, u64)> + '_ {
-        Refusal::ALL.into_iter().map(|refusal| (refusal, self.of(refusal)))
+        Refusal::ALL
+            .into_iter()
+            .map(|refusal| (refusal, self.of(refusal)))
     }
 }

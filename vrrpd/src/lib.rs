@@ -7,6 +7,7 @@
 pub mod check;
 pub mod config;
 pub mod control;
+pub mod driver;
 pub mod hook;
 pub mod job;
 pub mod lines;

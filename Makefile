@@ -6,7 +6,7 @@ DESTDIR ?=
 # Hosts' programs for the demo, the lab and the bench.
 export VRRPD_BIN_DIR := $(CURDIR)/target/release
 
-.PHONY: all build demo test unit simulator lab bench soak fuzz lint install clean setup setup-lint
+.PHONY: all build demo test unit simulator lab bench soak fuzz lint deb install clean setup setup-lint
 
 all: build
 
@@ -51,7 +51,11 @@ lint: setup-lint
 	tests/lint
 
 install: build
-	tests/install "$(DESTDIR)" "$(PREFIX)"
+	packaging/install "$(DESTDIR)" "$(PREFIX)"
+
+# Debian packages, in target/debian.
+deb: build
+	packaging/deb
 
 clean:
 	$(CARGO) clean

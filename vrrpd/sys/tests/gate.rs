@@ -25,6 +25,7 @@ fn rules() -> Rules {
             "192.0.2.100".parse().expect("address"),
             "fd00::100".parse().expect("address"),
         ],
+        unaccepted: vec![],
     }
 }
 
@@ -325,4 +326,24 @@ fn element_whose_time_has_come_is_removed() {
     assert!(!listed.contains("5432"), "{listed}");
     let name = wait_for("a table", || Some(a.command("nft list tables")));
     assert!(name.contains("vrrpd_test"));
+}
+
+#[test]
+fn address_that_is_not_accepted_takes_no_packets() {
+    let (a, b) = pair();
+    let _server = listen(&a);
+    let rules = Rules {
+        tcp_ports: vec![],
+        virtual_addresses: vec![],
+        unaccepted: vec![
+            "192.0.2.1".parse().expect("address"),
+            "fd00::1".parse().expect("address"),
+        ],
+        ..rules()
+    };
+    assert!(connect(&b).is_ok());
+    let gate = load(&a, rules);
+    assert_eq!(connect(&b).err(), Some(ErrorKind::TimedOut));
+    a.run(move || gate.remove().expect("removes"));
+    assert!(connect(&b).is_ok());
 }

@@ -30,6 +30,9 @@ pub struct Rules {
     pub exempt: Vec<IpAddr>,
     /// Addresses that this host answers for only while held.
     pub virtual_addresses: Vec<IpAddr>,
+    /// Those of them that take no packets: this host only forwards what is sent
+    /// through them (RFC 9568 §6.1, Accept_Mode off).
+    pub unaccepted: Vec<IpAddr>,
 }
 
 /// What lives in the kernel for a while.

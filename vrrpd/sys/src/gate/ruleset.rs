@@ -65,6 +65,7 @@ fn tables(table: &str, rules: &Rules) -> String {
             ),
         );
     }
+    unaccepted(&mut input, rules);
     if !rules.tcp_ports.is_empty() {
         line(&mut input, "iifname \"lo\" accept");
         line(&mut output, "oifname \"lo\" accept");
@@ -120,6 +121,20 @@ fn chain(hook: &str, rules: &str) -> String {
     )
 }
 
+fn unaccepted(out: &mut String, rules: &Rules) {
+    let v4 = texts(rules.unaccepted.iter().filter(|a| a.is_ipv4()));
+    if !v4.is_empty() {
+        line(out, &format!("ip daddr {{ {} }} drop", v4.join(", ")));
+    }
+    let v6 = texts(rules.unaccepted.iter().filter(|a| a.is_ipv6()));
+    if !v6.is_empty() {
+        // RFC 9568 §6.4.3: neighbour discovery goes on.
+        let discovery = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }";
+        line(out, &format!("{discovery} accept"));
+        line(out, &format!("ip6 daddr {{ {} }} drop", v6.join(", ")));
+    }
+}
+
 fn exempt(out: &mut String, end: &str, rules: &Rules) {
     for (family, hosts) in [
         ("ip", texts(rules.exempt.iter().filter(|a| a.is_ipv4()))),
@@ -166,6 +181,7 @@ mod tests {
                 "192.0.2.100".parse().expect("address"),
                 "fd00::100".parse().expect("address"),
             ],
+            unaccepted: vec![],
         };
         let expected = "table inet vrrpd_a {\n\
             \tset open { type inet_service; flags timeout; }\n\

@@ -3,6 +3,8 @@
 use core::time::Duration;
 use std::path::Path;
 
+use vrrpd_core::priority::Effect;
+
 use super::host::Host;
 use super::pool::Form;
 use super::table::{At, Table, unique};
@@ -50,22 +52,6 @@ pub enum Probe {
     Peer,
 }
 
-/// What a failing check costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// No `weight`: the priority becomes 0.
-    Fault,
-    /// Below 0: added while the check fails. Above 0: added while it is good.
-    Weight(i16),
-}
-
-impl Check {
-    /// Whether it concerns the virtual router `name`.
-    pub fn concerns(&self, name: &str) -> bool {
-        self.routers.is_empty() || self.routers.iter().any(|router| router == name)
-    }
-}
-
 /// All checks, judged with the virtual routers whose priority they adjust.
 pub(super) fn read(top: &Table<'_>, routers: &[Found], form: &Form, host: &dyn Host) -> Vec<Check> {
     let mut names = Vec::new();
@@ -109,6 +95,12 @@ fn one(
             weight.value != 0
         });
     let concerned = concerned(&table, routers);
+    if form.is_pooled() && table.has("routers") {
+        table.wrong(
+            "routers",
+            "routers has no use in a pool, whose virtual routers move together: remove it",
+        );
+    }
     if let (Some(weight), Some(name)) = (weight, &name) {
         let routers = routers.iter().filter(|router| {
             let named = router.name.as_ref().map(|name| &name.value);

@@ -22,16 +22,15 @@ use std::fs;
 use std::path::Path;
 
 use toml::de::DeTable;
+use vrrpd_core::{node, priority, router};
 
-pub use check::{Check, Effect, Probe};
+pub use check::{Check, Probe};
 pub use hooks::{HookEvent, HookStyle, Hooks};
 pub use host::{Host, ThisHost};
 pub use mistake::Mistakes;
 pub use offer::offer;
 pub use pool::Pool;
 pub use sections::{Gate, Paths, Process, Replication};
-pub use value::Address;
-pub use virtual_router::{Announce, Checksum, Version, VirtualRouter};
 
 use mistake::Report;
 use table::Table;
@@ -46,7 +45,7 @@ pub struct Config {
     /// Without it, plain VRRP (running mode standalone).
     pub pool: Option<Pool>,
     /// `[[virtual_router]]`; with a pool, all are governed by it.
-    pub virtual_routers: Vec<VirtualRouter>,
+    pub virtual_routers: Vec<router::Config>,
     /// `[[check]]`.
     pub checks: Vec<Check>,
     /// `[gate]`.
@@ -82,6 +81,19 @@ impl Config {
         read(text, file, PAGE, |top| Self::of(top, host))
     }
 
+    /// What the core is told: the virtual routers and the checks, in the file's order.
+    pub fn setup(&self) -> node::Setup {
+        let check = |check: &Check| priority::Check {
+            name: check.name.as_str().into(),
+            effect: check.effect,
+            routers: check.routers.clone(),
+        };
+        node::Setup {
+            routers: self.virtual_routers.clone(),
+            checks: self.checks.iter().map(check).collect(),
+        }
+    }
+
     fn of(top: &Table<'_>, host: &dyn Host) -> Option<Self> {
         top.require("node", "[node] with name = \"manager-a\"");
         let node = top.table("node").and_then(|table| {
@@ -98,6 +110,8 @@ impl Config {
         let replication = sections::replication(top, &form);
         let paths = sections::paths(top);
         let process = sections::process(top);
+        let governed = form.is_pooled();
+        let govern = |config| router::Config { governed, ..config };
         Some(Self {
             node: node?.value,
             pool: match form {
@@ -106,7 +120,7 @@ impl Config {
             },
             virtual_routers: routers
                 .into_iter()
-                .map(|router| router.value)
+                .map(|router| router.value.map(govern))
                 .collect::<Option<_>>()?,
             checks,
             gate,

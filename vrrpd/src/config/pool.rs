@@ -5,11 +5,12 @@ use std::net::IpAddr;
 
 use vrrpd_core::pool::record::NodeId;
 use vrrpd_core::pool::{Config as Member, Durability};
+use vrrpd_core::router::Address;
 
 use super::host::Host;
 use super::offer::offer;
 use super::table::{At, Table};
-use super::value::written;
+use super::value::{is_alone, subnet_holds, written};
 use super::virtual_router::Found;
 use crate::seal::Key;
 
@@ -283,12 +284,12 @@ fn apart(table: &Table<'_>, parties: &Parties, routers: &[Found]) {
         }
     }
     let here = parties.address.value.0;
-    let comparable = |address: &&At<super::Address>| {
-        !address.value.is_whole() && address.value.ip.is_ipv4() == here.is_ipv4()
+    let comparable = |address: &&At<Address>| {
+        !is_alone(&address.value) && address.value.ip.is_ipv4() == here.is_ipv4()
     };
     let mut comparables = addresses().filter(comparable).peekable();
     if let Some(first) = comparables.peek().copied()
-        && !comparables.any(|address| address.value.subnet_holds(here))
+        && !comparables.any(|address| subnet_holds(&address.value, here))
     {
         table.report.add(
             parties.address.at,

@@ -3,8 +3,11 @@
 use core::time::Duration;
 use std::path::Path;
 
+use vrrpd_core::packet::{Centiseconds, Priority, Version};
 use vrrpd_core::pool::Durability;
 use vrrpd_core::pool::record::NodeId;
+use vrrpd_core::priority::Effect;
+use vrrpd_core::router::Checksum;
 
 use super::*;
 use crate::seal::Key;
@@ -99,8 +102,10 @@ fn a_plain_router_has_the_defaults_of_the_rfc() {
         panic!("one router");
     };
     assert_eq!(router.version, Version::V3);
-    assert_eq!(router.priority, 100);
-    assert_eq!(router.advertise_interval, Duration::from_secs(1));
+    assert_eq!(Some(router.priority), Priority::new(100));
+    assert_eq!(Some(router.advertise_interval), Centiseconds::new(100));
+    assert!(!router.governed);
+    assert_eq!(router.check(), Ok(()));
     assert!(router.preempt);
     assert_eq!(router.checksum, Checksum::Auto);
     assert_eq!(

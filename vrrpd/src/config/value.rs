@@ -1,81 +1,60 @@
 //! Values with a form of their own: durations and addresses.
 
-use core::fmt;
 use core::time::Duration;
 use std::net::IpAddr;
 
-/// A virtual address with its prefix length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Address {
-    /// The address.
-    pub ip: IpAddr,
-    /// 1 to 32, or 1 to 128.
-    pub prefix: u8,
-}
+use vrrpd_core::router::Address;
 
-impl Address {
-    /// Reads `192.0.2.100/24`; without a prefix length it is the whole address.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
-        let (ip, prefix) = match text.split_once('/') {
-            Some((ip, prefix)) => (ip, Some(prefix)),
-            None => (text, None),
-        };
-        let ip: IpAddr = ip.parse().map_err(|_| "is not an IP address")?;
-        let whole = Self::whole(ip);
-        let prefix = match prefix {
-            None => whole,
-            Some(digits) => digits
-                .parse()
-                .ok()
-                .filter(|prefix| (1..=whole).contains(prefix))
-                .ok_or("has a prefix length that does not fit")?,
-        };
-        unicast(ip)?;
-        let address = Self { ip, prefix };
-        // The last two prefix lengths leave no room for such addresses (RFC 3021, RFC 6164).
-        if ip.is_ipv4() && prefix < 31 {
-            let host = address.host_bits();
-            if host == 0 {
-                return Err("is the address of the network, not of a host");
-            }
-            if host == (1 << (32 - prefix)) - 1 {
-                return Err("is the broadcast address of its network");
+/// Reads `192.0.2.100/24`; without a prefix length it is the whole address.
+pub(super) fn address(text: &str) -> Result<Address, &'static str> {
+    let (ip, prefix) = match text.split_once('/') {
+        Some((ip, prefix)) => (ip, Some(prefix)),
+        None => (text, None),
+    };
+    let ip: IpAddr = ip.parse().map_err(|_| "is not an IP address")?;
+    let prefix = match prefix {
+        None => whole(ip),
+        Some(digits) => digits
+            .parse()
+            .ok()
+            .filter(|prefix| (1..=whole(ip)).contains(prefix))
+            .ok_or("has a prefix length that does not fit")?,
+    };
+    let address = Address {
+        ip: unicast(ip)?,
+        prefix,
+    };
+    match ip {
+        // The last two prefix lengths leave no room for such addresses (RFC 3021).
+        IpAddr::V4(ip) if prefix < 31 => {
+            let mask = u32::MAX >> prefix;
+            match ip.to_bits() & mask {
+                0 => Err("is the address of the network, not of a host"),
+                host if host == mask => Err("is the broadcast address of its network"),
+                _ => Ok(address),
             }
         }
-        Ok(address)
-    }
-
-    /// Whether `other` is in this address's subnet.
-    pub fn subnet_holds(&self, other: IpAddr) -> bool {
-        let shift = u32::from(Self::whole(self.ip) - self.prefix);
-        match (self.ip, other) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()) >> shift == 0,
-            (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()) >> shift == 0,
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-        }
-    }
-
-    /// Whether no other address is in its subnet.
-    pub fn is_whole(&self) -> bool {
-        self.prefix == Self::whole(self.ip)
-    }
-
-    fn whole(ip: IpAddr) -> u8 {
-        if ip.is_ipv4() { 32 } else { 128 }
-    }
-
-    fn host_bits(&self) -> u32 {
-        match self.ip {
-            IpAddr::V4(ip) => ip.to_bits() & u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0),
-            IpAddr::V6(_) => 0,
-        }
+        IpAddr::V4(_) | IpAddr::V6(_) => Ok(address),
     }
 }
 
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.ip, self.prefix)
+/// Whether `ip` is in the subnet of `address`.
+pub(super) fn subnet_holds(address: &Address, ip: IpAddr) -> bool {
+    let shift = u32::from(whole(ip) - address.prefix.min(whole(ip)));
+    match (address.ip, ip) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()) >> shift == 0,
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()) >> shift == 0,
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
     }
+}
+
+/// Whether no other address is in the subnet of `address`.
+pub(super) fn is_alone(address: &Address) -> bool {
+    address.prefix == whole(address.ip)
+}
+
+fn whole(ip: IpAddr) -> u8 {
+    if ip.is_ipv4() { 32 } else { 128 }
 }
 
 /// Refuses what is no address of one host.
@@ -147,16 +126,16 @@ mod tests {
 
     #[test]
     fn addresses_are_of_hosts() {
-        let address = Address::parse("192.0.2.100/24").unwrap();
-        assert_eq!(address.to_string(), "192.0.2.100/24");
-        assert!(address.subnet_holds("192.0.2.1".parse().unwrap()));
-        assert!(!address.subnet_holds("192.0.3.1".parse().unwrap()));
-        assert!(!address.subnet_holds("2001:db8::1".parse().unwrap()));
-        assert_eq!(Address::parse("192.0.2.100").unwrap().prefix, 32);
-        let six = Address::parse("fe80::64/64").unwrap();
-        assert!(six.subnet_holds("fe80::1".parse().unwrap()));
-        assert!(!six.subnet_holds("fe80:0:0:1::1".parse().unwrap()));
-        assert!(Address::parse("192.0.2.0/31").is_ok());
+        let found = address("192.0.2.100/24").unwrap();
+        assert_eq!(found.to_string(), "192.0.2.100/24");
+        assert!(subnet_holds(&found, "192.0.2.1".parse().unwrap()));
+        assert!(!subnet_holds(&found, "192.0.3.1".parse().unwrap()));
+        assert!(!subnet_holds(&found, "2001:db8::1".parse().unwrap()));
+        assert_eq!(address("192.0.2.100").unwrap().prefix, 32);
+        let six = address("fe80::64/64").unwrap();
+        assert!(subnet_holds(&six, "fe80::1".parse().unwrap()));
+        assert!(!subnet_holds(&six, "fe80:0:0:1::1".parse().unwrap()));
+        assert!(address("192.0.2.0/31").is_ok());
         for (wrong, why) in [
             ("service", "is not an IP address"),
             ("192.0.2.100/33", "has a prefix length that does not fit"),
@@ -171,7 +150,7 @@ mod tests {
             ),
             ("192.0.2.255/24", "is the broadcast address of its network"),
         ] {
-            assert_eq!(Address::parse(wrong), Err(why), "{wrong}");
+            assert_eq!(address(wrong), Err(why), "{wrong}");
         }
     }
 }

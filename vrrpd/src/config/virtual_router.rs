@@ -1,11 +1,14 @@
 //! `[[virtual_router]]`.
 
-use core::num::NonZeroU8;
 use core::time::Duration;
 use std::net::IpAddr;
+use std::sync::Arc;
+
+use vrrpd_core::packet::{Centiseconds, Family, Form, Priority, Version, Vrid};
+use vrrpd_core::router::{Address, Announce, Checksum, Config, Identity};
 
 use super::table::{At, Table, unique};
-use super::value::{Address, unicast, written};
+use super::value::{address, unicast, written};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 const HOUR: Duration = Duration::from_secs(3600);
@@ -14,70 +17,6 @@ const HOUR: Duration = Duration::from_secs(3600);
 const V3_LONGEST: Duration = Duration::from_millis(40_950);
 /// 8 bits of seconds in v2 (RFC 3768 §5.3.7).
 const V2_LONGEST: Duration = Duration::from_secs(255);
-
-/// `[[virtual_router]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VirtualRouter {
-    /// Unique in the file; hooks and logs name it.
-    pub name: String,
-    /// The interface it lives on.
-    pub interface: String,
-    /// 1 to 255.
-    pub vrid: NonZeroU8,
-    /// VRRP version.
-    pub version: Version,
-    /// 1 to 254, or 255: this node owns the addresses.
-    pub priority: u8,
-    /// v3: 10 ms to 40.95 s in steps of 10 ms; v2: 1 s to 255 s in whole seconds.
-    pub advertise_interval: Duration,
-    /// The virtual addresses, of one family, at least one.
-    pub addresses: Vec<Address>,
-    /// What checksum v3 over IPv4 sends.
-    pub checksum: Checksum,
-    /// Take over from an Active router of lower priority.
-    pub preempt: bool,
-    /// Wait so long before doing so.
-    pub preempt_delay: Duration,
-    /// Accept packets for the addresses when not their owner.
-    pub accept: bool,
-    /// Send to these instead of multicast.
-    pub unicast_peers: Vec<IpAddr>,
-    /// Listen so long after the daemon's start before competing.
-    pub startup_delay: Duration,
-    /// How a taken address is announced.
-    pub announce: Announce,
-}
-
-/// The VRRP version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// RFC 3768, IPv4 only.
-    V2,
-    /// RFC 9568.
-    V3,
-}
-
-/// The checksum of VRRPv3 over IPv4 (RFC 9568 §5.2.8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checksum {
-    /// The form last validated from a peer; RFC 9568's until then.
-    Auto,
-    /// Without pseudo-header.
-    Rfc9568,
-    /// With pseudo-header, as keepalived and FRR send by default.
-    PseudoHeader,
-}
-
-/// `[virtual_router.announce]`: gratuitous ARP or unsolicited NA.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Announce {
-    /// Packets in a round, 1 to 20.
-    pub count: u8,
-    /// Between rounds.
-    pub repeat_after: Duration,
-    /// Further rounds, 0 to 20.
-    pub repeats: u8,
-}
 
 /// A virtual router as it was found: what later checks need, and itself if legal.
 #[derive(Debug)]
@@ -91,7 +30,7 @@ pub(super) struct Found {
     /// Keys that a pool decides, as they were found.
     pub(super) competing: Vec<At<&'static str>>,
     pub(super) addresses: Vec<At<Address>>,
-    pub(super) value: Option<VirtualRouter>,
+    pub(super) value: Option<Config>,
 }
 
 /// All virtual routers.
@@ -124,9 +63,8 @@ pub(super) fn read(top: &Table<'_>) -> Vec<Found> {
 /// Two virtual routers of one family with one VRID on one interface are one to the network.
 fn distinct(top: &Table<'_>, routers: &[Found]) {
     let identity = |found: &Found| {
-        let router = found.value.as_ref()?;
-        let family = router.addresses.first()?.ip.is_ipv4();
-        Some((router.interface.clone(), router.vrid, family))
+        let identity = &found.value.as_ref()?.identity;
+        Some((identity.interface.clone(), identity.vrid, identity.family))
     };
     for (index, router) in routers.iter().enumerate() {
         let Some((interface, vrid, family)) = identity(router) else {
@@ -178,7 +116,9 @@ fn one(table: Table<'_>) -> Found {
         });
     let advertise_interval = interval(&table, version);
     let addresses = addresses(&table, version);
-    let family = addresses.first().map(|address| address.value.ip.is_ipv4());
+    let family = addresses
+        .first()
+        .map(|address| Family::of(address.value.ip));
     let checksum = checksum(&table, version, family);
     let preempt = table.boolean("preempt");
     let preempt_delay = table.duration("preempt_delay", MS(0)..=HOUR);
@@ -200,13 +140,16 @@ fn one(table: Table<'_>) -> Found {
     let at = table.at;
     table.finish();
     let value = (|| {
-        Some(VirtualRouter {
-            name: name.clone()?.value,
-            interface: interface?.value,
-            vrid: NonZeroU8::new(vrid?.value)?,
+        Some(Config {
+            identity: Arc::new(Identity {
+                name: name.clone()?.value,
+                interface: interface?.value,
+                vrid: Vrid::new(vrid?.value)?,
+                family: family?,
+            }),
             version,
-            priority: priority.value,
-            advertise_interval: advertise_interval?.value,
+            priority: Priority::new(priority.value)?,
+            advertise_interval: Centiseconds::from_duration(advertise_interval?.value)?,
             addresses: addresses.iter().map(|address| address.value).collect(),
             checksum,
             preempt: preempt.is_none_or(|preempt| preempt.value),
@@ -215,6 +158,7 @@ fn one(table: Table<'_>) -> Found {
             unicast_peers,
             startup_delay: startup_delay.map_or(MS(0), At::into),
             announce,
+            governed: false,
         })
     })();
     Found {
@@ -294,7 +238,7 @@ fn interval(table: &Table<'_>, version: Version) -> Option<At<Duration>> {
 }
 
 fn addresses(table: &Table<'_>, version: Version) -> Vec<At<Address>> {
-    let Some(list) = table.list("addresses", "192.0.2.100/24", Address::parse) else {
+    let Some(list) = table.list("addresses", "192.0.2.100/24", address) else {
         return Vec::new();
     };
     let wrong = |at, what: String| table.report.add(at, what);
@@ -351,18 +295,18 @@ fn addresses(table: &Table<'_>, version: Version) -> Vec<At<Address>> {
     list.value
 }
 
-fn checksum(table: &Table<'_>, version: Version, ipv4: Option<bool>) -> Checksum {
+fn checksum(table: &Table<'_>, version: Version, family: Option<Family>) -> Checksum {
     let Some(checksum) = table.choice(
         "checksum",
         &[
             ("auto", Checksum::Auto),
-            ("rfc9568", Checksum::Rfc9568),
-            ("pseudo-header", Checksum::PseudoHeader),
+            ("rfc9568", Checksum::Fixed(Form::Plain)),
+            ("pseudo-header", Checksum::Fixed(Form::PseudoHeader)),
         ],
     ) else {
         return Checksum::Auto;
     };
-    if version == Version::V2 || ipv4 == Some(false) {
+    if version == Version::V2 || family == Some(Family::V6) {
         table.report.add(
             checksum.at,
             "checksum has one form only but for version 3 over IPv4: remove it",
@@ -407,6 +351,7 @@ fn announce(table: &Table<'_>) -> Announce {
         count: 5,
         repeat_after: MS(5_000),
         repeats: 1,
+        refresh: None,
     };
     let Some(table) = table.table("announce") else {
         return default;
@@ -421,6 +366,7 @@ fn announce(table: &Table<'_>) -> Announce {
         repeats: table
             .number("repeats", 0..=20, "0 to 20")
             .map_or(default.repeats, At::into),
+        refresh: table.duration("refresh", MS(1_000)..=HOUR).map(At::into),
     };
     table.finish();
     announce

@@ -41,7 +41,12 @@ pub enum Event {
     AddressDeleted(IpAddr),
     /// The configuration was read again; the identity, the version and
     /// `governed` are as before.
-    Reload(Box<Config>),
+    Reload {
+        /// In force from now on.
+        config: Box<Config>,
+        /// The checks' verdict on its priority.
+        standing: Standing,
+    },
     /// Governed: hold the addresses until then unless held longer already.
     Hold {
         /// The kernel ends it then.

@@ -49,16 +49,24 @@
 //! ```
 
 mod action;
+mod active;
+mod advert;
+mod backup;
 mod config;
+mod log;
 mod notice;
 mod reason;
+mod state;
 mod statistics;
+mod timing;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use crate::packet::Form;
-use crate::packet::Priority;
+use crate::packet::{self, Advert, Form, Priority, Version};
 use crate::time::Instant;
+use log::Log;
+use state::{Initialize, State};
 
 pub use action::{Action, Event, Standing, StateName, Transition};
 pub use config::{Address, Announce, Checksum, Config, Identity, Mistake};
@@ -70,7 +78,25 @@ pub use statistics::Statistics;
 #[derive(Clone, Debug)]
 pub struct Router {
     config: Config,
+    state: State,
+    running: Running,
+    interface_up: bool,
+    /// The last known; kept when it is lost, for a last advertisement.
+    source: Option<IpAddr>,
+    source_lost: bool,
+    standing: Standing,
+    /// The last valid checksum's, of a VRRPv3 peer over IPv4.
+    learned_form: Option<Form>,
+    log: Log,
     statistics: Statistics,
+}
+
+/// What the daemon wants of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Running {
+    NotYet,
+    Yes,
+    NoMore,
 }
 
 impl Router {
@@ -84,39 +110,102 @@ impl Router {
             panic!("{}: {mistake}", config.identity);
         }
         Self {
-            config,
+            state: State::Initialize(Initialize::default()),
+            running: Running::NotYet,
+            interface_up: false,
+            source: None,
+            source_lost: true,
+            standing: Standing::Fit {
+                priority: config.priority,
+                why: Arc::from(""),
+            },
+            learned_form: None,
+            log: Log::default(),
             statistics: Statistics::default(),
+            config,
         }
     }
 
     /// Handles one event; `now` never goes back.
+    ///
+    /// An Active router whose right to its addresses has ended gives them up
+    /// *first*, whatever the event (VRRP.md, trap 19).
     pub fn handle(&mut self, event: Event, now: Instant, out: &mut Vec<Action>) {
-        unimplemented!("{event:?} {now} {out:?}")
+        self.yield_if_late(now, out);
+        let fault = self.fault();
+        match event {
+            Event::Startup => self.on_startup(out),
+            Event::Shutdown => self.running = Running::NoMore,
+            Event::Wake => self.on_wake(now, out),
+            Event::AdvertReceived(received) => self.on_advert_received(&received, now, out),
+            Event::PacketRefused { refusal, source } => self.refuse(refusal, source, now, out),
+            Event::InterfaceUp => self.on_interface_up(now, out),
+            Event::InterfaceDown => self.interface_up = false,
+            Event::SourceChanged(source) => self.on_source_changed(source, out),
+            Event::StandingChanged(standing) => self.on_standing_changed(standing, now, out),
+            Event::AddressDeleted(address) => self.on_address_deleted(address, now, out),
+            Event::Reload { config, standing } => self.on_reload(*config, standing, now, out),
+            Event::Hold { until } => self.on_hold(until, now, out),
+            Event::Drop => self.on_drop(now, out),
+        }
+        self.follow_fault(fault, now, out);
     }
 
     /// When [`Event::Wake`] is due; `None`: something else must happen first.
     pub fn deadline(&self) -> Option<Instant> {
-        None
+        self.state.deadline()
     }
 
     /// The state it is in.
     pub fn state(&self) -> StateName {
-        StateName::Initialize
+        self.state.name()
     }
 
-    /// Why it cannot take part; `None` if it can.
+    /// Why it cannot take part; `None` if it can. The first that applies.
     pub fn fault(&self) -> Option<Fault> {
-        None
+        match self.running {
+            Running::NotYet => return Some(Fault::NotStarted),
+            Running::NoMore => return Some(Fault::Stopped),
+            Running::Yes => {}
+        }
+        if !self.interface_up {
+            return Some(Fault::InterfaceDown);
+        }
+        if self.source_lost {
+            return Some(Fault::NoSource);
+        }
+        if let Standing::Failed { why } = &self.standing {
+            return Some(Fault::Check(Arc::clone(why)));
+        }
+        match &self.state {
+            State::Initialize(Initialize { fought_until }) => {
+                fought_until.map(|_| Fault::AddressesDeleted {
+                    times: state::FIGHT_MAX,
+                })
+            }
+            State::Backup(_) => None,
+            State::Active(active) => active
+                .fight
+                .lost()
+                .map(|times| Fault::AddressesDeleted { times }),
+        }
     }
 
     /// After checks; `None` while a check makes it a fault.
     pub fn priority(&self) -> Option<Priority> {
-        Some(self.config.priority)
+        match self.standing {
+            Standing::Fit { priority, .. } => Some(priority),
+            Standing::Failed { .. } => None,
+        }
     }
 
-    /// Who was last heard as Active, itself included.
+    /// Who is Active as far as it knows, itself included.
     pub fn active(&self) -> Option<IpAddr> {
-        None
+        match &self.state {
+            State::Initialize(_) => None,
+            State::Backup(backup) => backup.active,
+            State::Active(_) => self.source,
+        }
     }
 
     /// Its configuration.
@@ -137,6 +226,264 @@ impl Router {
         source: IpAddr,
         destination: IpAddr,
     ) -> Vec<u8> {
-        unimplemented!("{priority:?} {source} {destination} {:?}", Form::Plain)
+        let advert = Advert {
+            version: self.config.version,
+            vrid: self.config.identity.vrid,
+            priority,
+            interval: self.config.advertise_interval,
+            addresses: self.config.advertised(),
+        };
+        packet::encode(&advert, self.form(), source, destination)
+    }
+
+    /// The checksum that VRRPv3 over IPv4 sends.
+    fn form(&self) -> Form {
+        match self.config.checksum {
+            Checksum::Fixed(form) => form,
+            Checksum::Auto => self.learned_form.unwrap_or(Form::Plain),
+        }
+    }
+
+    /// What it competes and advertises with. A governed router may hold its
+    /// addresses with a failed check until the pool has decided.
+    fn rank(&self) -> Priority {
+        self.priority().unwrap_or(Priority::MIN)
+    }
+
+    fn on_startup(&mut self, out: &mut Vec<Action>) {
+        if self.running != Running::NotYet {
+            return;
+        }
+        self.running = Running::Yes;
+        // What a killed predecessor left behind; an owner keeps its own.
+        if !self.config.priority.is_owner() {
+            self.remove_addresses(out);
+        }
+    }
+
+    fn on_wake(&mut self, now: Instant, out: &mut Vec<Action>) {
+        match &mut self.state {
+            State::Initialize(initialize) => {
+                initialize.fought_until = initialize.fought_until.filter(|&until| now < until);
+            }
+            State::Backup(_) => self.on_active_down_timer(now, out),
+            State::Active(_) => self.on_active_timers(now, out),
+        }
+    }
+
+    fn on_interface_up(&mut self, now: Instant, out: &mut Vec<Action>) {
+        let was_up = core::mem::replace(&mut self.interface_up, true);
+        match self.state {
+            State::Initialize(_) | State::Backup(_) => {}
+            // Governed, it kept them: the kernel has flushed some of them.
+            State::Active(_) if !was_up => self.install(now, out),
+            State::Active(_) => {}
+        }
+    }
+
+    fn on_source_changed(&mut self, source: Option<IpAddr>, out: &mut Vec<Action>) {
+        self.source_lost = source.is_none();
+        let Some(source) = source else {
+            return;
+        };
+        let before = self.source.replace(source);
+        match self.state {
+            State::Initialize(_) => {}
+            State::Backup(_) | State::Active(_) => {
+                if before != Some(source) {
+                    self.say(What::Source { source }, out);
+                }
+            }
+        }
+    }
+
+    fn on_standing_changed(&mut self, standing: Standing, now: Instant, out: &mut Vec<Action>) {
+        let told = self.rank();
+        self.take_standing(standing, out);
+        if self.rank() != told {
+            self.tell_change(now, out);
+        }
+    }
+
+    fn take_standing(&mut self, standing: Standing, out: &mut Vec<Action>) {
+        let before = self.priority();
+        self.standing = standing;
+        let Standing::Fit { priority, why } = &self.standing else {
+            return;
+        };
+        if let Some(from) = before.filter(|before| before != priority) {
+            let (to, why) = (*priority, Arc::clone(why));
+            self.say(What::Priority { from, to, why }, out);
+        }
+    }
+
+    /// The others shall not wait for the next advertisement to know.
+    fn tell_change(&mut self, now: Instant, out: &mut Vec<Action>) {
+        match self.state {
+            State::Initialize(_) | State::Backup(_) => {}
+            State::Active(_) => {
+                if self.fault().is_none() {
+                    self.advertise_at_once(now, out);
+                }
+            }
+        }
+    }
+
+    fn on_reload(
+        &mut self,
+        config: Config,
+        standing: Standing,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        if let Err(mistake) = config.check() {
+            panic!("{}: {mistake}", config.identity);
+        }
+        let told = self.rank();
+        let before = core::mem::replace(&mut self.config, config);
+        assert!(
+            before.identity == self.config.identity
+                && before.version == self.config.version
+                && before.governed == self.config.governed,
+            "another virtual router, not a reload of this one"
+        );
+        match &mut self.state {
+            State::Initialize(_) => {}
+            State::Backup(backup) => match self.config.version {
+                // One interval for all (RFC 3768 §7.1).
+                Version::V2 => backup.active_adver_interval = self.config.advertise_interval,
+                // Learned from the Active router.
+                Version::V3 => {}
+            },
+            State::Active(_) => self.change_addresses(&before, now, out),
+        }
+        self.take_standing(standing, out);
+        let told_otherwise = before.advertise_interval != self.config.advertise_interval
+            || before.addresses != self.config.addresses
+            || told != self.rank();
+        if told_otherwise {
+            self.tell_change(now, out);
+        }
+    }
+
+    /// Governed: the pool says that this manager is Primary.
+    fn on_hold(&mut self, until: Instant, now: Instant, out: &mut Vec<Action>) {
+        if !self.config.governed || self.running == Running::NoMore || until <= now {
+            return;
+        }
+        match &mut self.state {
+            State::Initialize(_) | State::Backup(_) => {
+                self.become_active(Reason::Held, until, now, out);
+            }
+            State::Active(active) => {
+                if until > active.until {
+                    active.until = until;
+                    out.push(Action::RenewAddresses { until });
+                }
+            }
+        }
+    }
+
+    /// Governed: the pool says that this manager is not Primary.
+    fn on_drop(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if !self.config.governed {
+            return;
+        }
+        match &self.state {
+            State::Initialize(_) | State::Backup(_) => self.remove_addresses(out),
+            State::Active(active) => {
+                let fought = active.fight.lost().is_some();
+                self.resign(out);
+                if fought {
+                    self.become_fought(now, out);
+                } else {
+                    self.become_backup(Reason::Dropped, now, out);
+                }
+            }
+        }
+    }
+
+    /// Leaves or enters Initialize as the facts have it (VRRP.md, trap 16).
+    fn follow_fault(&mut self, before: Option<Fault>, now: Instant, out: &mut Vec<Action>) {
+        let fault = self.fault();
+        match (&self.state, fault) {
+            (State::Initialize(_), None) => {
+                if let Some(after) = before {
+                    self.leave_initialize(after, now, out);
+                }
+            }
+            (State::Initialize(_), Some(fault)) => {
+                if self.running == Running::Yes && before.as_ref() != Some(&fault) {
+                    self.say(What::Waits { fault }, out);
+                }
+            }
+            (State::Backup(_), Some(fault)) => {
+                self.become_initialize(Reason::Fault(fault), out);
+            }
+            (State::Active(_), Some(Fault::AddressesDeleted { .. })) if !self.config.governed => {
+                self.resign(out);
+                self.become_fought(now, out);
+            }
+            (State::Active(_), Some(fault)) => {
+                // The pool is told of the fault, and decides.
+                if !self.config.governed || fault == Fault::Stopped {
+                    self.resign(out);
+                    self.become_initialize(Reason::Fault(fault), out);
+                }
+            }
+            (State::Backup(_) | State::Active(_), None) => {}
+        }
+    }
+
+    /// RFC 9568 §6.4.1, after Startup.
+    fn leave_initialize(&mut self, after: Fault, now: Instant, out: &mut Vec<Action>) {
+        if self.config.priority.is_owner() && !self.config.governed {
+            let until = now + self.lease();
+            self.become_active(Reason::Owner, until, now, out);
+        } else {
+            self.become_backup(Reason::Listens { after }, now, out);
+        }
+    }
+
+    fn become_initialize(&mut self, reason: Reason, out: &mut Vec<Action>) {
+        self.enter(State::Initialize(Initialize::default()), reason, out);
+    }
+
+    /// It cannot keep its addresses: stays down for a while.
+    fn become_fought(&mut self, now: Instant, out: &mut Vec<Action>) {
+        let state = State::Initialize(Initialize {
+            fought_until: Some(now + state::FIGHT_WINDOW),
+        });
+        let times = state::FIGHT_MAX;
+        let reason = Reason::Fault(Fault::AddressesDeleted { times });
+        self.enter(state, reason, out);
+    }
+
+    fn enter(&mut self, state: State, reason: Reason, out: &mut Vec<Action>) {
+        let from = self.state.name();
+        self.state = state;
+        self.log_transition(from, reason, out);
+    }
+
+    fn log_transition(&self, from: StateName, reason: Reason, out: &mut Vec<Action>) {
+        out.push(Action::Transition(Transition {
+            router: Arc::clone(&self.config.identity),
+            from,
+            to: self.state.name(),
+            reason,
+        }));
+    }
+
+    fn remove_addresses(&self, out: &mut Vec<Action>) {
+        out.push(Action::RemoveAddresses {
+            addresses: self.config.addresses.clone(),
+        });
+    }
+
+    fn say(&self, what: What, out: &mut Vec<Action>) {
+        out.push(Action::Notice(Notice {
+            router: Arc::clone(&self.config.identity),
+            what,
+        }));
     }
 }

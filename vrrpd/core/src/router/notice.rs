@@ -58,6 +58,12 @@ pub enum What {
         /// Its priority; `None` if it says that it stops.
         priority: Option<Priority>,
     },
+    /// This router owns the addresses, and another advertises them (RFC 9568
+    /// §7.1, erratum 8298).
+    Owner {
+        /// Who.
+        source: IpAddr,
+    },
     /// The other Active router has fallen silent; announced again.
     RivalGone {
         /// Who.
@@ -139,6 +145,10 @@ impl fmt::Display for What {
                 source,
                 priority: None,
             } => write!(f, "{source} was Active too, and stops: announced again"),
+            Self::Owner { source } => write!(
+                f,
+                "{source} advertises the addresses that this router owns: check its configuration"
+            ),
             Self::RivalGone { source } => {
                 write!(f, "{source} does not advertise any more: announced again")
             }

@@ -57,6 +57,8 @@ pub enum Reason {
     ActiveDownTimer {
         /// Since the last acceptable advertisement, or since it began to listen.
         after: Duration,
+        /// An Active router of lower priority was heard, and not acceptable.
+        preempts: Option<(IpAddr, Priority)>,
     },
     /// RFC 9568 §6.4.2: the Active router said that it stops.
     ActiveStopped {
@@ -104,8 +106,14 @@ impl fmt::Display for Reason {
                 fault => write!(f, "over: {fault}"),
             },
             Self::Owner => f.write_str("it owns the addresses"),
-            Self::ActiveDownTimer { after } => {
-                write!(f, "Active_Down_Timer expired after {}", seconds(*after))
+            Self::ActiveDownTimer { after, preempts } => {
+                write!(f, "Active_Down_Timer expired after {}", seconds(*after))?;
+                match preempts {
+                    None => Ok(()),
+                    Some((source, priority)) => {
+                        write!(f, ", preempts {source} of priority {priority}")
+                    }
+                }
             }
             Self::ActiveStopped { source, after } => write!(
                 f,

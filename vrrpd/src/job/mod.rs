@@ -1,10 +1,14 @@
 //! Child processes that checks and hooks ask for.
 //!
 //! [`Hooks`](crate::hook::Hooks) and [`Checks`](crate::check::Checks) only
-//! decide: they order launches and kills, and are told how each job ended. The
-//! driver performs the orders and watches the children.
+//! decide: they order launches and kills, and are told how each job ended.
+//! [`Runner`] performs the orders and watches the children.
+
+mod runner;
 
 use core::fmt;
+
+pub use runner::Runner;
 
 /// Who ordered a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,15 +33,15 @@ pub struct Id {
 pub struct Command {
     /// The program and its arguments; never empty.
     pub argv: Vec<String>,
-    /// Added to the daemon's environment.
+    /// Its environment, besides `PATH`.
     pub environment: Vec<(String, String)>,
 }
 
 /// What the driver is to do, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Start it in a process group of its own, with stdin, stdout and stderr on
-    /// `/dev/null`, and tell its owner once how it ended.
+    /// Start it in a process group of its own, with standard input, output and
+    /// errors on `/dev/null`, and tell its owner once how it ended.
     Launch(Id, Command),
     /// Kill its process group; its end is still to be told.
     Kill(Id),

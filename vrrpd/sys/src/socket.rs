@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, recvmsg, sendmsg,
+    setsockopt, sockopt,
 };
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
@@ -49,75 +50,75 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
 }
 
+/// Which packets of IP protocol 112 are received from an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// What is sent to the group.
+    Group,
+    /// Also what is sent to this host's own addresses: there are unicast peers.
+    Everything,
+}
+
 /// A raw socket for IP protocol 112 of one family on one interface.
 #[derive(Debug)]
 pub struct VrrpSocket {
     socket: Socket,
     interface: Interface,
+    v4: bool,
 }
 
 impl VrrpSocket {
-    /// Receives what is sent to the IPv4 group on `interface`, and only there.
+    /// Receives IPv4 packets on `interface`, and only there.
     ///
     /// # Errors
     ///
     /// `EPERM` without `CAP_NET_RAW`, `ENODEV` when there is no such interface.
-    pub fn multicast_v4(interface: &Interface) -> io::Result<Self> {
-        let socket = raw_v4(interface)?;
+    pub fn v4(interface: &Interface, listen: Listen) -> io::Result<Self> {
+        let protocol = Protocol::from(IPPROTO_VRRP);
+        let socket = Socket::new(Domain::IPV4, Type::RAW.nonblocking(), Some(protocol))?;
+        socket.bind_device(Some(interface.name.as_bytes()))?;
+        socket.set_tos_v4(TOS)?;
+        socket.set_ttl_v4(TTL)?;
         socket.set_multicast_all_v4(false)?;
         socket.set_multicast_loop_v4(false)?;
         socket.set_multicast_ttl_v4(TTL)?;
-        socket.bind(&SocketAddrV4::new(VRRP_GROUP_V4, 0).into())?;
+        if listen == Listen::Group {
+            socket.bind(&SocketAddrV4::new(VRRP_GROUP_V4, 0).into())?;
+        }
         let index = InterfaceIndexOrAddress::Index(interface.index);
         socket.join_multicast_v4_n(&VRRP_GROUP_V4, &index)?;
-        Ok(Self::new(socket, interface))
+        Ok(Self::new(socket, interface, true))
     }
 
-    /// Receives what is sent to the IPv6 group on `interface`, and only there.
+    /// Receives IPv6 packets on `interface`, and only there.
     ///
     /// # Errors
     ///
-    /// As [`VrrpSocket::multicast_v4`].
-    pub fn multicast_v6(interface: &Interface) -> io::Result<Self> {
-        let socket = raw_v6(interface)?;
+    /// As [`VrrpSocket::v4`].
+    pub fn v6(interface: &Interface, listen: Listen) -> io::Result<Self> {
+        let protocol = Protocol::from(IPPROTO_VRRP);
+        let socket = Socket::new(Domain::IPV6, Type::RAW.nonblocking(), Some(protocol))?;
+        socket.bind_device(Some(interface.name.as_bytes()))?;
+        socket.set_tclass_v6(TOS)?;
+        socket.set_unicast_hops_v6(TTL)?;
         socket.set_multicast_all_v6(false)?;
         socket.set_multicast_loop_v6(false)?;
         socket.set_multicast_hops_v6(TTL)?;
         socket.set_multicast_if_v6(interface.index)?;
-        socket.bind(&SocketAddrV6::new(VRRP_GROUP_V6, 0, 0, interface.index).into())?;
+        socket.set_recv_hoplimit_v6(true)?;
+        setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+        if listen == Listen::Group {
+            socket.bind(&SocketAddrV6::new(VRRP_GROUP_V6, 0, 0, interface.index).into())?;
+        }
         socket.join_multicast_v6(&VRRP_GROUP_V6, interface.index)?;
-        Ok(Self::new(socket, interface))
+        Ok(Self::new(socket, interface, false))
     }
 
-    /// Receives what is sent to `local`, one of our own addresses on
-    /// `interface`, for peers that are named one by one.
-    ///
-    /// # Errors
-    ///
-    /// As [`VrrpSocket::multicast_v4`], and `EADDRNOTAVAIL` when the address is
-    /// not ours.
-    pub fn unicast(local: IpAddr, interface: &Interface) -> io::Result<Self> {
-        let socket = match local {
-            IpAddr::V4(local) => {
-                let socket = raw_v4(interface)?;
-                socket.set_ttl_v4(TTL)?;
-                socket.bind(&SocketAddrV4::new(local, 0).into())?;
-                socket
-            }
-            IpAddr::V6(local) => {
-                let socket = raw_v6(interface)?;
-                socket.set_unicast_hops_v6(TTL)?;
-                socket.bind(&SocketAddrV6::new(local, 0, 0, interface.index).into())?;
-                socket
-            }
-        };
-        Ok(Self::new(socket, interface))
-    }
-
-    fn new(socket: Socket, interface: &Interface) -> Self {
+    fn new(socket: Socket, interface: &Interface, v4: bool) -> Self {
         Self {
             socket,
             interface: interface.clone(),
+            v4,
         }
     }
 
@@ -175,8 +176,7 @@ impl VrrpSocket {
     /// `InvalidData` for a packet whose IP header contradicts itself; it is
     /// gone, the next may be read. Otherwise any of recvmsg(2).
     pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<Packet<'a>>> {
-        let family = self.socket.local_addr()?;
-        let received = if family.is_ipv4() {
+        let received = if self.v4 {
             self.receive_v4(buffer)
         } else {
             self.receive_v6(buffer)
@@ -244,28 +244,6 @@ impl AsRawFd for VrrpSocket {
     }
 }
 
-fn raw_v4(interface: &Interface) -> io::Result<Socket> {
-    let protocol = Protocol::from(IPPROTO_VRRP);
-    let socket = Socket::new(Domain::IPV4, Type::RAW.nonblocking(), Some(protocol))?;
-    socket.bind_device(Some(interface.name.as_bytes()))?;
-    socket.set_tos_v4(TOS)?;
-    Ok(socket)
-}
-
-fn raw_v6(interface: &Interface) -> io::Result<Socket> {
-    let protocol = Protocol::from(IPPROTO_VRRP);
-    let socket = Socket::new(Domain::IPV6, Type::RAW.nonblocking(), Some(protocol))?;
-    socket.bind_device(Some(interface.name.as_bytes()))?;
-    socket.set_tclass_v6(TOS)?;
-    socket.set_recv_hoplimit_v6(true)?;
-    nix::sys::socket::setsockopt(
-        &socket,
-        nix::sys::socket::sockopt::Ipv6RecvPacketInfo,
-        &true,
-    )?;
-    Ok(socket)
-}
-
 /// Splits an IPv4 packet as a raw socket delivers it: options are passed over,
 /// and padding after the total length is cut off (RFC 791 §3.1).
 fn parse_v4(bytes: &[u8]) -> Option<Packet<'_>> {
@@ -303,6 +281,8 @@ pub fn pool_socket(address: SocketAddr) -> io::Result<UdpSocket> {
         socket.set_only_v6(true)?;
         socket.set_tclass_v6(TOS)?;
     }
+    // A burst of a thousand pools' renewals; the kernel grants what it may.
+    socket.set_recv_buffer_size(4 << 20)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use host::{Host, pair, wait_for, wait_until};
 use vrrpd_sys::clock;
 use vrrpd_sys::netlink::{Address, Event, Monitor, Route};
-use vrrpd_sys::socket::{PACKET_MAX, VRRP_GROUP_V4, VRRP_GROUP_V6, VrrpSocket};
+use vrrpd_sys::socket::{Listen, PACKET_MAX, VRRP_GROUP_V4, VRRP_GROUP_V6, VrrpSocket};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -127,8 +127,8 @@ fn advertisement_reaches_the_group_with_hop_limit_255() {
         (link_local, IpAddr::from(VRRP_GROUP_V6)),
     ] {
         let open = move |interface| match group {
-            IpAddr::V4(_) => VrrpSocket::multicast_v4(&interface).expect("socket"),
-            IpAddr::V6(_) => VrrpSocket::multicast_v6(&interface).expect("socket"),
+            IpAddr::V4(_) => VrrpSocket::v4(&interface, Listen::Group).expect("socket"),
+            IpAddr::V6(_) => VrrpSocket::v6(&interface, Listen::Group).expect("socket"),
         };
         let (to_a, to_b) = (eth_a.clone(), eth_b.clone());
         let sender = a.run(move || open(to_a));
@@ -153,13 +153,17 @@ fn advertisement_reaches_the_group_with_hop_limit_255() {
 }
 
 #[test]
-fn unicast_advertisement_reaches_the_peer() {
+fn advertisement_reaches_a_unicast_peer_with_hop_limit_255() {
     let (a, b) = pair();
     for (from, to) in [("192.0.2.1", "192.0.2.2"), ("fd00::1", "fd00::2")] {
         let (from, to) = (address(from), address(to));
         let (eth_a, eth_b) = (a.eth0(), b.eth0());
-        let sender = a.run(move || VrrpSocket::unicast(from, &eth_a).expect("socket"));
-        let receiver = b.run(move || VrrpSocket::unicast(to, &eth_b).expect("socket"));
+        let open = move |interface| match from {
+            IpAddr::V4(_) => VrrpSocket::v4(&interface, Listen::Everything).expect("socket"),
+            IpAddr::V6(_) => VrrpSocket::v6(&interface, Listen::Everything).expect("socket"),
+        };
+        let sender = a.run(move || open(eth_a));
+        let receiver = b.run(move || open(eth_b));
         let mut buffer = vec![0; PACKET_MAX];
         wait_until("the packet arrives", || {
             sender.send(&[1, 2, 3, 4], from, to).expect("sends");

@@ -1,1 +1,22 @@
-//! Hosts in network namespaces, scenarios, demo and bench.
+//! Hosts in network namespaces, and the means to see what a pool does to them:
+//! field units that write, a checker of what they were told, a probe of who
+//! serves, a timeline.
+//!
+//! Everything runs as root, in networks of its own; nothing of the machine's is
+//! touched. See [`pool::Pool`] to begin.
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod directory;
+pub mod fault;
+mod frame;
+pub mod host;
+pub mod ledger;
+pub mod namespace;
+pub mod net;
+pub mod postgres;
+pub mod probe;
+pub mod process;
+pub mod timeline;
+pub mod wire;
+pub mod writer;

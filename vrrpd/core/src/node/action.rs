@@ -1,29 +1,10 @@
-//! A manager: its virtual routers, its checks, and its membership in a pool.
-//!
-//! The driver gives [`Event`]s and performs [`Action`]s in their order. In a
-//! pool, the routers' orders stand where the pool member ordered them to hold
-//! or to drop the addresses: gaining is right, promotion, address, gate; losing
-//! is gate, database, address, priority 0 (VRRP.md, trap 12).
-//!
-//! ```no_run
-//! # fn perform(action: vrrpd_core::node::Action) {}
-//! # let (setup, now) = (vrrpd_core::node::Setup::default(), vrrpd_core::time::Instant::ZERO);
-//! use vrrpd_core::node::{Event, Node};
-//!
-//! let mut node = Node::new(setup, None);
-//! let mut out = Vec::new();
-//! node.handle(Event::Link { interface: "eth0", up: true }, now, &mut out);
-//! node.handle(Event::Startup, now, &mut out);
-//! out.drain(..).for_each(perform);
-//! let _sleep_until = node.deadline();
-//! ```
+//! What a manager hears, and what it orders.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::packet::{Family, Header, Refusals};
+use crate::packet::{Family, Header};
 use crate::pool::database::{Desired, Observed};
-use crate::pool::member::Member;
 use crate::pool::message::Envelope;
 use crate::pool::record::Durable;
 use crate::pool::{Decision, Order, Refusal};
@@ -177,51 +158,45 @@ pub enum Action {
     Refused(Refusal),
 }
 
-/// A manager.
-#[derive(Debug)]
-pub struct Node {
-    setup: Setup,
-    member: Option<Member>,
-}
-
-impl Node {
-    /// A manager that has not begun. `member` is not started yet: the node does.
-    pub fn new(setup: Setup, member: Option<Member>) -> Self {
-        Self { setup, member }
-    }
-
-    /// Handles one event; `now` never goes back.
-    pub fn handle(&mut self, event: Event<'_>, now: Instant, out: &mut Vec<Action>) {
-        unimplemented!("{event:?} {now} {out:?}")
-    }
-
-    /// When [`Event::Wake`] is due.
-    pub fn deadline(&self) -> Option<Instant> {
-        None
-    }
-
-    /// After [`Event::Shutdown`]: whether everything has been given up.
-    pub fn has_stopped(&self) -> bool {
-        false
-    }
-
-    /// The virtual routers, in the configuration's order.
-    pub fn routers(&self) -> impl Iterator<Item = &Router> {
-        core::iter::empty()
-    }
-
-    /// The party of the pool.
-    pub fn member(&self) -> Option<&Member> {
-        self.member.as_ref()
-    }
-
-    /// Packets that were refused and belong to no virtual router.
-    pub fn refused(&self) -> Refusals {
-        Refusals::default()
-    }
-
-    /// The configuration in force.
-    pub fn setup(&self) -> &Setup {
-        &self.setup
+/// Says of which router an order is, and writes the packets.
+pub(super) fn address(router: &Router, order: router::Action, out: &mut Vec<Action>) {
+    let identity = || Arc::clone(&router.config().identity);
+    match order {
+        router::Action::SendAdvert { priority, source } => {
+            let group = [router.config().identity.family.group()];
+            let peers = router.config().unicast_peers.as_slice();
+            let destinations = if peers.is_empty() { &group } else { peers };
+            out.extend(destinations.iter().map(|&destination| Action::SendAdvert {
+                router: identity(),
+                source,
+                destination,
+                payload: router.advert(priority, source, destination),
+            }));
+        }
+        router::Action::AddAddresses {
+            addresses,
+            until,
+            accept,
+        } => out.push(Action::AddAddresses {
+            router: identity(),
+            addresses,
+            until,
+            accept,
+        }),
+        router::Action::RenewAddresses { until } => out.push(Action::RenewAddresses {
+            router: identity(),
+            until,
+        }),
+        router::Action::RemoveAddresses { addresses } => out.push(Action::RemoveAddresses {
+            router: identity(),
+            addresses,
+        }),
+        router::Action::Announce { addresses, count } => out.push(Action::Announce {
+            router: identity(),
+            addresses,
+            count,
+        }),
+        router::Action::Transition(transition) => out.push(Action::Transition(transition)),
+        router::Action::Notice(notice) => out.push(Action::Notice(notice)),
     }
 }

@@ -285,7 +285,8 @@ impl Member {
         }
         if let Role::Primary(_) = &self.role {
             self.on_primary_timers(now, out);
-        } else if now >= self.next_hello {
+        }
+        if !matches!(self.role, Role::Primary(_)) && now >= self.next_hello {
             self.say_hello(now, out);
         }
     }

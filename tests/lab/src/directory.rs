@@ -25,6 +25,7 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
+    rescue: Option<PathBuf>,
     /// Held while the lab runs.
     _slots: Vec<Flock<File>>,
 }
@@ -61,6 +62,7 @@ impl Directory {
         write(&path.join("owner"), &owner.to_string())?;
         Ok(Self {
             path,
+            rescue: None,
             _slots: slots,
         })
     }
@@ -69,10 +71,41 @@ impl Directory {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Copies the hosts' logs to this directory when the lab goes; or not.
+    pub fn rescue_logs(&mut self, to: Option<PathBuf>) {
+        self.rescue = to;
+    }
+
+    /// Copies `<host>/log` to `<to>/<host>`, in place of an earlier lab's.
+    fn rescue(&self, to: &Path) -> std::io::Result<()> {
+        if to.exists() {
+            fs::remove_dir_all(to)?;
+        }
+        for host in fs::read_dir(&self.path)? {
+            let host = host?;
+            let logs = host.path().join("log");
+            if !logs.is_dir() {
+                continue;
+            }
+            let kept = to.join(host.file_name());
+            fs::create_dir_all(&kept)?;
+            for log in fs::read_dir(logs)? {
+                let log = log?;
+                fs::copy(log.path(), kept.join(log.file_name()))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Directory {
     fn drop(&mut self) {
+        if let Some(to) = &self.rescue
+            && let Err(error) = self.rescue(to)
+        {
+            eprintln!("the logs could not be copied to {}: {error}", to.display());
+        }
         // What cannot be removed now is a leftover, removed at the next start.
         let _ = fs::remove_dir_all(&self.path);
     }

@@ -192,7 +192,7 @@ impl Host {
         for process in powered.processes.values() {
             process.ended(Duration::from_secs(10))?;
         }
-        drop(powered);
+        // The cable while the host's network still is, which would take it along.
         switch.unplug(self.name.as_str())
     }
 

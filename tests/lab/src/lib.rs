@@ -6,7 +6,9 @@
 //! touched. See [`pool::Pool`] to begin.
 #![forbid(unsafe_code)]
 
+pub mod checker;
 pub mod clock;
+mod control;
 pub mod directory;
 pub mod fault;
 mod frame;
@@ -14,9 +16,13 @@ pub mod host;
 pub mod ledger;
 pub mod namespace;
 pub mod net;
+pub mod pool;
 pub mod postgres;
 pub mod probe;
 pub mod process;
+pub mod programs;
+mod settings;
 pub mod timeline;
+pub mod trial;
 pub mod wire;
 pub mod writer;

@@ -113,9 +113,9 @@ impl Switch {
     ///
     /// # Panics
     ///
-    /// If `percent` is above 100.
+    /// If `percent` is above 99: that is a cut.
     pub fn lose(&mut self, one: &str, other: &str, percent: u8) -> Result<()> {
-        assert!(percent <= 100, "{percent} per cent of the packets");
+        assert!(percent <= 99, "{percent} per cent of the packets is a cut");
         self.faults.loss.insert((one.into(), other.into()), percent);
         self.faults.loss.insert((other.into(), one.into()), percent);
         self.load()

@@ -52,6 +52,7 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct FieldUnits {
     ledger: Ledger,
+    next: u32,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -73,6 +74,7 @@ impl FieldUnits {
     ) -> fault::Result<Self> {
         let mut units = Self {
             ledger: ledger.clone(),
+            next: first + habits.units,
             stop: Arc::new(AtomicBool::new(false)),
             threads: Vec::new(),
         };
@@ -100,6 +102,11 @@ impl FieldUnits {
             }
             Err(format!("{} of {count} acknowledged", count - (goal - now)))
         })
+    }
+
+    /// The number after those of its units.
+    pub fn next(&self) -> u32 {
+        self.next
     }
 
     /// What they were told so far.

@@ -85,7 +85,10 @@ impl Checks {
     /// which is due at once.
     pub fn new(checks: Vec<config::Check>, now: Instant) -> Self {
         Self {
-            checks: checks.into_iter().map(|config| Check::new(config, now)).collect(),
+            checks: checks
+                .into_iter()
+                .map(|config| Check::new(config, now))
+                .collect(),
             launched: 0,
         }
     }
@@ -262,9 +265,7 @@ impl Check {
             }
             (CheckState::Unknown, Finding::Bad(why)) => (CheckState::Failing, 1, why),
             (CheckState::Unknown | CheckState::Good, Finding::Unknown(why))
-            | (CheckState::Good, Finding::Bad(why)) => {
-                (CheckState::Failing, self.config.fall, why)
-            }
+            | (CheckState::Good, Finding::Bad(why)) => (CheckState::Failing, self.config.fall, why),
         };
         self.against += 1;
         let said = if why.is_empty() { "good" } else { why.as_str() };

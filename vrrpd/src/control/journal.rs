@@ -47,7 +47,7 @@ impl Journal {
 }
 
 /// RFC 3339 in UTC, to the millisecond. A clock before 1970 reads as 1970.
-fn utc(wall: SystemTime) -> String {
+pub(crate) fn utc(wall: SystemTime) -> String {
     let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = since.as_secs();
     let (year, month, day) = civil(seconds / 86_400);

@@ -11,6 +11,7 @@ mod server;
 pub mod status;
 
 pub use client::{Client, Failure};
+pub(crate) use journal::utc;
 pub use journal::{Entry, Journal};
 pub use request::{Reply, Request};
 pub use server::{ClientId, Server};

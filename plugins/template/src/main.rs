@@ -1,0 +1,4 @@
+//! A plugin to begin with.
+#![forbid(unsafe_code)]
+
+fn main() {}

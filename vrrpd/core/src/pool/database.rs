@@ -33,7 +33,10 @@ impl fmt::Display for Position {
 pub enum Role {
     /// Read-only; replicates from [`Desired::follow`] when that is known.
     Standby,
-    /// Read-write. Started after a crash as a standby first, then promoted.
+    /// Read-write. A server that is not running is started as a standby first,
+    /// then promoted; but one that has died after it was reported read-write is
+    /// left down until another role is ordered: the gate is to be closed before
+    /// what was never acknowledged becomes visible.
     Primary,
     /// Read-write, with a checkpoint just done so that a stop will be short.
     /// [`Observed::checkpointed`] answers.
@@ -53,6 +56,10 @@ pub struct Desired {
     /// The manager to replicate from, for [`Role::Standby`].
     pub follow: Option<NodeId>,
     /// The copy that every commit waits for; `None`: commits wait for nobody.
+    ///
+    /// Applied under [`Role::Primary`] and [`Role::Retiring`] only. On the way
+    /// down the server is stopped with whatever holds: relaxing it first would
+    /// acknowledge the commits that wait.
     pub synchronous: Option<CopyId>,
 }
 

@@ -33,7 +33,13 @@ impl Signals {
     /// Any of signalfd(2).
     pub fn catch() -> io::Result<Self> {
         let mut set = SigSet::empty();
-        for signal in [Unix::SIGTERM, Unix::SIGINT, Unix::SIGHUP, Unix::SIGUSR1, Unix::SIGUSR2] {
+        for signal in [
+            Unix::SIGTERM,
+            Unix::SIGINT,
+            Unix::SIGHUP,
+            Unix::SIGUSR1,
+            Unix::SIGUSR2,
+        ] {
             set.add(signal);
         }
         set.thread_block()?;

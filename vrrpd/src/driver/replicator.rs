@@ -1,0 +1,314 @@
+//! The socket that the replicator connects to: orders out, reports in.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use mio::net::{UnixListener, UnixStream};
+use mio::{Interest, Registry, Token};
+use replicator::role;
+use vrrpd_core::pool::database::{Desired, Follower, Observed, Position, Role, Server};
+use vrrpd_core::pool::record::{CopyId, NodeId};
+
+use crate::config;
+use crate::lines::{Lines, Progress};
+
+/// The longest report.
+const MAX_LINE: usize = 64 * 1024;
+
+/// Orders that wait in a replicator that does not read.
+const MAX_WAITING: usize = 64 * 1024;
+
+/// Who may connect: the daemon's user and group.
+const MODE: u32 = 0o660;
+
+/// The socket, and the replicator if it is connected.
+#[derive(Debug)]
+pub(super) struct ReplicatorLink {
+    listener: UnixListener,
+    client_token: Token,
+    client: Option<Lines<UnixStream>>,
+    terms: Terms,
+    /// What holds now; told again after each connection.
+    desired: Option<Desired>,
+    /// What was reported last.
+    report: Option<role::Report>,
+}
+
+/// What every order says beside what the core desires.
+#[derive(Debug)]
+struct Terms {
+    node: NodeId,
+    peer: String,
+    port: u16,
+    password: String,
+}
+
+/// What the link has to tell the core.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// The database reported.
+    Observed(Observed),
+    /// The connection ended.
+    Lost,
+}
+
+impl ReplicatorLink {
+    /// Listens at `path`, in place of a daemon that is gone.
+    ///
+    /// # Errors
+    ///
+    /// The socket cannot be made there.
+    pub(super) fn open(
+        path: &Path,
+        pool: &config::Pool,
+        replication: &config::Replication,
+        registry: &Registry,
+        tokens: (Token, Token),
+    ) -> io::Result<Self> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut listener = UnixListener::bind(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
+        registry.register(&mut listener, tokens.0, Interest::READABLE)?;
+        Ok(Self {
+            listener,
+            client_token: tokens.1,
+            client: None,
+            terms: Terms {
+                node: pool.member.id,
+                peer: pool.peer.to_string(),
+                port: replication.port,
+                password: pool.key.replication_password(),
+            },
+            desired: None,
+            report: None,
+        })
+    }
+
+    /// What holds from now on.
+    pub(super) fn order(&mut self, desired: Desired, news: &mut Vec<News>) {
+        self.desired = Some(desired);
+        self.tell(news);
+    }
+
+    /// Ends the connection, and has no order for the next, as if the daemon had
+    /// stopped.
+    pub(super) fn forsake(&mut self) {
+        self.desired = None;
+        self.client = None;
+        self.report = None;
+    }
+
+    /// What was reported last by the replicator that is connected.
+    pub(super) fn report(&self) -> Option<&role::Report> {
+        self.report.as_ref()
+    }
+
+    /// Someone connects: the newest connection is the replicator's.
+    pub(super) fn on_listener(&mut self, registry: &Registry, news: &mut Vec<News>) {
+        loop {
+            let mut stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    log::warn!("the replicator cannot connect: {error}");
+                    return;
+                }
+            };
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            // The old one, dropped first, gives its token back.
+            if self.client.take().is_some() {
+                log::warn!("another replicator connected: the one before is disconnected");
+                self.report = None;
+                news.push(News::Lost);
+            }
+            if let Err(error) = registry.register(&mut stream, self.client_token, interest) {
+                log::warn!("the replicator cannot connect: {error}");
+                return;
+            }
+            log::info!("the replicator has connected");
+            self.client = Some(Lines::new(stream, MAX_LINE, MAX_WAITING));
+            self.tell(news);
+        }
+    }
+
+    /// The replicator speaks, or reads on. True when there may be more.
+    pub(super) fn on_client(&mut self, news: &mut Vec<News>) -> bool {
+        let Some(client) = &mut self.client else {
+            return false;
+        };
+        let mut lines = Vec::new();
+        let read = client.flush().and_then(|()| client.read(&mut lines));
+        for line in &lines {
+            match observed(line) {
+                Ok((report, observed)) => {
+                    self.report = Some(report);
+                    news.push(News::Observed(observed));
+                }
+                Err(why) => {
+                    self.lose(&format!("its report makes no sense: {why}"), news);
+                    return false;
+                }
+            }
+        }
+        match read {
+            Ok(Progress::Drained) => false,
+            Ok(Progress::More) => true,
+            Ok(Progress::Ended) => {
+                self.lose("it closed the connection", news);
+                false
+            }
+            Err(error) => {
+                self.lose(&error.to_string(), news);
+                false
+            }
+        }
+    }
+
+    fn tell(&mut self, news: &mut Vec<News>) {
+        let (Some(client), Some(desired)) = (&mut self.client, self.desired) else {
+            return;
+        };
+        let order = role::ToReplicator::Order(self.terms.order(desired));
+        let line = serde_json::to_string(&order).expect("an order is plain data");
+        if let Err(error) = client.push(&line) {
+            self.lose(&error.to_string(), news);
+        }
+    }
+
+    fn lose(&mut self, why: &str, news: &mut Vec<News>) {
+        log::warn!("the replicator is disconnected: {why}");
+        self.client = None;
+        self.report = None;
+        news.push(News::Lost);
+    }
+}
+
+impl Terms {
+    fn order(&self, desired: Desired) -> role::Order {
+        role::Order {
+            epoch: desired.epoch.to_string(),
+            role: match desired.role {
+                Role::Standby => role::Role::Standby,
+                Role::Primary => role::Role::Primary,
+                Role::Retiring => role::Role::Retiring,
+                Role::Stopped => role::Role::Stopped,
+            },
+            // The only other copy is the peer's.
+            follow: desired.follow.map(|_| role::Upstream {
+                host: self.peer.clone(),
+                port: self.port,
+            }),
+            synchronous: desired.synchronous.map(|copy| role::CopyId(copy.0)),
+            peers: vec![self.peer.clone()],
+            password: self.password.clone(),
+            node: self.node.to_string(),
+        }
+    }
+}
+
+/// The report in a line, as it was and as the core hears it.
+fn observed(line: &str) -> Result<(role::Report, Observed), String> {
+    let role::FromReplicator::Report(report) =
+        serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let observed = Observed {
+        epoch: report
+            .epoch
+            .parse()
+            .map_err(|error| format!("epoch {:?}: {error}", report.epoch))?,
+        server: match report.server {
+            role::Server::Down => Server::Down,
+            role::Server::Busy => Server::Busy,
+            role::Server::Stopped => Server::Stopped,
+            role::Server::Standby => Server::Standby,
+            role::Server::Primary => Server::Primary,
+        },
+        healthy: report.healthy,
+        copy: report.copy.map(|copy| CopyId(copy.0)),
+        run: report.run,
+        synchronous: report.synchronous.map(|copy| CopyId(copy.0)),
+        position: report.position.map(|position| Position {
+            timeline: position.timeline,
+            lsn: position.lsn.0,
+        }),
+        follower: report.follower.map(|follower| Follower {
+            copy: CopyId(follower.copy.0),
+            flushed: follower.flushed.0,
+        }),
+        checkpointed: report.checkpointed,
+    };
+    Ok((report, observed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vrrpd_core::pool::record::Epoch;
+
+    #[test]
+    fn report_is_heard_as_it_was_written() {
+        let line = r#"{"report":{"epoch":"7.a","server":"primary","healthy":true,"copy":"00000000000000ab","run":3,"synchronous":"00000000000000cd","position":{"timeline":2,"lsn":"0/3000060"},"follower":{"copy":"00000000000000cd","flushed":"1/3000060"},"checkpointed":true,"detail":"serves"}}"#;
+        let (report, heard) = observed(line).expect("well formed");
+        assert_eq!(report.detail, "serves");
+        assert_eq!(
+            heard,
+            Observed {
+                epoch: Epoch {
+                    counter: 7,
+                    node: NodeId::A
+                },
+                server: Server::Primary,
+                healthy: true,
+                copy: Some(CopyId(0xab)),
+                run: 3,
+                synchronous: Some(CopyId(0xcd)),
+                position: Some(Position {
+                    timeline: 2,
+                    lsn: 0x300_0060
+                }),
+                follower: Some(Follower {
+                    copy: CopyId(0xcd),
+                    flushed: 0x1_0300_0060
+                }),
+                checkpointed: true,
+            }
+        );
+    }
+
+    #[test]
+    fn report_with_an_epoch_that_is_none_is_refused() {
+        let line = r#"{"report":{"epoch":"seven","server":"down","healthy":false,"copy":null,"run":0,"synchronous":null,"position":null,"follower":null,"checkpointed":false,"detail":""}}"#;
+        assert_eq!(
+            observed(line).unwrap_err(),
+            "epoch \"seven\": an epoch is a number, a full stop and one of a, b, r"
+        );
+    }
+
+    #[test]
+    fn order_names_the_peer_to_follow_and_the_copy_to_wait_for() {
+        let terms = Terms {
+            node: NodeId::B,
+            peer: "192.0.2.11".into(),
+            port: 5433,
+            password: "secret".into(),
+        };
+        let order = terms.order(Desired {
+            epoch: Epoch {
+                counter: 9,
+                node: NodeId::A,
+            },
+            role: Role::Standby,
+            follow: Some(NodeId::A),
+            synchronous: None,
+        });
+        let line = serde_json::to_string(&role::ToReplicator::Order(order)).expect("plain data");
+        assert_eq!(
+            line,
+            r#"{"order":{"epoch":"9.a","role":"standby","follow":{"host":"192.0.2.11","port":5433},"synchronous":null,"peers":["192.0.2.11"],"password":"secret","node":"b"}}"#
+        );
+    }
+}

@@ -9,6 +9,8 @@ const BROADCAST: Mac = [0xff; 6];
 const ARP: u16 = 0x0806;
 const IPV4: u16 = 0x0800;
 const TCP: u8 = 6;
+const UDP: u8 = 17;
+const VRRP: u8 = 112;
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
@@ -72,16 +74,71 @@ pub(crate) fn connection_request(from: End, to: End, sequence: u32) -> Vec<u8> {
     pseudo.extend_from_slice(&segment);
     segment[16..18].copy_from_slice(&checksum(&pseudo).to_be_bytes());
 
-    let mut header = vec![0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, TCP, 0, 0];
-    header.extend_from_slice(&from.address.octets());
-    header.extend_from_slice(&to.address.octets());
-    let sum = checksum(&header);
-    header[10..12].copy_from_slice(&sum.to_be_bytes());
-
     let mut frame = ethernet(to.mac, from.mac, IPV4);
-    frame.extend_from_slice(&header);
+    frame.extend_from_slice(&header(TCP, 64, from.address, to.address, segment.len()));
     frame.extend_from_slice(&segment);
     frame
+}
+
+/// A UDP datagram, at the same port at both ends, without a checksum.
+///
+/// # Panics
+///
+/// If `payload` does not fit in a frame.
+pub(crate) fn udp(
+    mac: Mac,
+    from: Ipv4Addr,
+    to_mac: Mac,
+    to: Ipv4Addr,
+    port: u16,
+    payload: &[u8],
+) -> Vec<u8> {
+    let length = payload.len() + 8;
+    let mut frame = ethernet(to_mac, mac, IPV4);
+    frame.extend_from_slice(&header(UDP, 64, from, to, length));
+    frame.extend_from_slice(&port.to_be_bytes());
+    frame.extend_from_slice(&port.to_be_bytes());
+    let length = u16::try_from(length).expect("it fits in a frame");
+    frame.extend_from_slice(&length.to_be_bytes());
+    frame.extend_from_slice(&[0, 0]);
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// The port that a frame's UDP datagram goes to, if it holds one.
+pub(crate) fn udp_port(frame: &[u8]) -> Option<u16> {
+    let kind = u16::from_be_bytes(*frame.get(12..)?.first_chunk()?);
+    let body = frame.get(14..)?;
+    if kind != IPV4 || *body.get(9)? != UDP {
+        return None;
+    }
+    let segment = body.get(usize::from(body[0] & 0x0f) * 4..)?;
+    Some(u16::from_be_bytes(*segment.get(2..)?.first_chunk()?))
+}
+
+/// A VRRP packet to its multicast group (RFC 9568 §5.1.1).
+///
+/// # Panics
+///
+/// As [`udp`].
+pub(crate) fn vrrp(mac: Mac, from: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
+    let group = Ipv4Addr::new(224, 0, 0, 18);
+    let mut frame = ethernet([0x01, 0, 0x5e, 0, 0, 18], mac, IPV4);
+    frame.extend_from_slice(&header(VRRP, 255, from, group, payload.len()));
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// An IPv4 header without options.
+fn header(protocol: u8, ttl: u8, from: Ipv4Addr, to: Ipv4Addr, payload: usize) -> Vec<u8> {
+    let length = u16::try_from(payload + 20).expect("it fits in a frame");
+    let [high, low] = length.to_be_bytes();
+    let mut header = vec![0x45, 0, high, low, 0, 0, 0x40, 0, ttl, protocol, 0, 0];
+    header.extend_from_slice(&from.octets());
+    header.extend_from_slice(&to.octets());
+    let sum = checksum(&header);
+    header[10..12].copy_from_slice(&sum.to_be_bytes());
+    header
 }
 
 /// What a frame says, if it is one that the probe listens for.
@@ -180,6 +237,24 @@ mod tests {
         pseudo.extend_from_slice(&[0, 6, 0, 20]);
         pseudo.extend_from_slice(&frame[34..]);
         assert_eq!(checksum(&pseudo), 0, "of the segment");
+    }
+
+    #[test]
+    fn datagram_is_found_by_its_port() {
+        let frame = udp(
+            CLIENT,
+            [192, 0, 2, 12].into(),
+            MANAGER,
+            [192, 0, 2, 11].into(),
+            8112,
+            b"x",
+        );
+        assert_eq!(udp_port(&frame), Some(8112));
+        assert_eq!(frame[34..], [0x1f, 0xb0, 0x1f, 0xb0, 0, 9, 0, 0, b'x']);
+        assert_eq!(
+            udp_port(&vrrp(CLIENT, [192, 0, 2, 12].into(), &[0x31])),
+            None
+        );
     }
 
     #[test]

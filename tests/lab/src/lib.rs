@@ -14,6 +14,7 @@ pub mod fault;
 mod frame;
 pub mod host;
 pub mod ledger;
+pub mod link;
 pub mod namespace;
 pub mod net;
 pub mod pool;

@@ -131,6 +131,11 @@ impl Switch {
         self.load()
     }
 
+    /// Its own network: every frame passes there.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
     fn load(&self) -> Result<()> {
         let ruleset = self.faults.ruleset();
         self.namespace.run(move || {

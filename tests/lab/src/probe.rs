@@ -7,21 +7,16 @@
 //! two at the same time: the first both before and after the second.
 
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use nix::ifaddrs::getifaddrs;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::socket::{LinkAddr, MsgFlags, recv, sendto};
-use socket2::{Domain, Protocol, Socket, Type};
-
 use crate::clock::{Moment, milliseconds};
 use crate::fault::{Attempt, Fault, Result};
-use crate::frame::{self, End, Heard, Mac};
+use crate::frame::{self, End, Heard};
 use crate::host::Name;
+use crate::link::Link;
 use crate::namespace::Namespace;
 use crate::postgres;
 
@@ -35,9 +30,6 @@ const ANSWER: Duration = Duration::from_micros(500);
 /// A round that took longer proves nothing: a manager may have stopped and the
 /// other begun, and back, while it lasted.
 const LONGEST: Duration = Duration::from_millis(20);
-
-/// Every frame, of every protocol.
-const ALL: u16 = 0x0003;
 
 const MANAGERS: [Name; 2] = [Name::ManagerA, Name::ManagerB];
 
@@ -93,13 +85,13 @@ impl Probe {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let stop = Arc::new(AtomicBool::new(false));
         // The socket belongs to the network in which it was made.
-        let wire = client.run(Wire::open)?;
+        let link = client.run(Link::open)?;
         let (shared, stopped) = (seen.clone(), stop.clone());
         let thread = thread::Builder::new()
             .name("probe".into())
             .spawn(move || {
                 entry.enter().expect("a thread of root enters a network");
-                let mut asker = Asker::new(wire, virtual_ip);
+                let mut asker = Asker::new(link, virtual_ip);
                 while !stopped.load(Ordering::Relaxed) {
                     let start = Moment::now();
                     let round = asker.round();
@@ -169,66 +161,6 @@ impl Seen {
     }
 }
 
-/// The raw socket.
-struct Wire {
-    socket: Socket,
-    link: LinkAddr,
-    mac: Mac,
-}
-
-impl Wire {
-    fn open() -> Result<Self> {
-        let what = || "open a packet socket (the lab has to be run as root)".into();
-        let protocol = Protocol::from(i32::from(ALL.to_be()));
-        let socket =
-            Socket::new(Domain::PACKET, Type::RAW.nonblocking(), Some(protocol)).attempt(what)?;
-        let link = getifaddrs()
-            .attempt(|| "list the interfaces".into())?
-            .filter(|interface| interface.interface_name == "eth0")
-            .find_map(|interface| interface.address?.as_link_addr().copied())
-            .ok_or_else(|| Fault::new("the client has no eth0"))?;
-        let mac = link
-            .addr()
-            .ok_or_else(|| Fault::new("the client's eth0 has no MAC address"))?;
-        Ok(Self { socket, link, mac })
-    }
-
-    /// Sends a frame; a link that is down sends nothing, which is an answer too.
-    fn send(&self, frame: &[u8]) {
-        let _ = sendto(
-            self.socket.as_raw_fd(),
-            frame,
-            &self.link,
-            MsgFlags::empty(),
-        );
-    }
-
-    /// Hands what is heard to `listen` until it is content, for `patience` at most.
-    fn hear(&self, patience: Duration, mut listen: impl FnMut(Heard) -> bool) {
-        let end = Moment::now().plus(patience);
-        let mut buffer = [0; 256];
-        loop {
-            match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
-                Ok(length) => {
-                    if frame::read(&buffer[..length]).is_some_and(&mut listen) {
-                        return;
-                    }
-                }
-                Err(_) => {
-                    let left = end.since(Moment::now());
-                    let mut ready = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
-                    if ppoll(&mut ready, Some(left.into()), None) == Ok(0) {
-                        return;
-                    }
-                }
-            }
-            if end <= Moment::now() {
-                return;
-            }
-        }
-    }
-}
-
 /// What one round heard.
 #[derive(Clone, Copy, Debug, Default)]
 struct Round {
@@ -284,16 +216,16 @@ impl Round {
 
 /// Asks the questions of a round.
 struct Asker {
-    wire: Wire,
+    link: Link,
     virtual_ip: Ipv4Addr,
     /// Told apart from all earlier ones by what the answers echo.
     question: u32,
 }
 
 impl Asker {
-    fn new(wire: Wire, virtual_ip: Ipv4Addr) -> Self {
+    fn new(link: Link, virtual_ip: Ipv4Addr) -> Self {
         Self {
-            wire,
+            link,
             virtual_ip,
             question: 0,
         }
@@ -317,17 +249,23 @@ impl Asker {
         round
     }
 
+    /// Hands answers to `listen` until it is content or they come no more.
+    fn hear(&self, mut listen: impl FnMut(Heard) -> bool) {
+        let tap = &self.link.tap;
+        tap.hear(ANSWER, |frame| frame::read(frame).is_some_and(&mut listen));
+    }
+
     /// Which managers say that they have the virtual IP.
     fn who_has(&mut self) -> [bool; 2] {
         self.question += 1;
         // Hosts answer whoever asks; the name echoed tells which question it was.
         let asker = Ipv4Addr::new(192, 0, 2, 128 + (self.question % 64) as u8);
-        let request = frame::arp_request(self.wire.mac, asker, self.virtual_ip);
-        self.wire.send(&request);
+        let request = frame::arp_request(self.link.mac, asker, self.virtual_ip);
+        self.link.send(&request);
         let mut answered = [false; 2];
         let wanted = self.virtual_ip;
         // The whole time: a second one may answer after the first.
-        self.wire.hear(ANSWER, |heard| {
+        self.hear(|heard| {
             if let Heard::HasAddress {
                 mac,
                 address,
@@ -348,7 +286,7 @@ impl Asker {
         self.question += 1;
         let sequence = self.question.wrapping_mul(0x1_0001);
         let from = End {
-            mac: self.wire.mac,
+            mac: self.link.mac,
             address: Name::Client.address(),
             // Below the ports that the kernel gives to the field units.
             port: 10_000 + (self.question % 16_384) as u16,
@@ -361,10 +299,10 @@ impl Asker {
             },
             port: postgres::PORT,
         };
-        self.wire
+        self.link
             .send(&frame::connection_request(from, to, sequence));
         let mut admits = false;
-        self.wire.hear(ANSWER, |heard| match heard {
+        self.hear(|heard| match heard {
             Heard::Connection {
                 mac,
                 sequence: echoed,

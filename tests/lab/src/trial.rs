@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::checker;
-use crate::clock::{Moment, milliseconds};
+use crate::clock::{Moment, milliseconds, wait_for};
 use crate::directory::Directory;
 use crate::fault::{Attempt, Fault, Result};
 use crate::host::Name;
@@ -83,6 +83,25 @@ impl Trial {
         self.units().commits(50, PATIENCE)?;
         self.pool.timeline().mark("commits come through");
         Ok(())
+    }
+
+    /// Waits until a commit was acknowledged later than `moment`.
+    ///
+    /// # Errors
+    ///
+    /// None is.
+    pub fn commits_after(&self, moment: Moment) -> Result<()> {
+        let patience = PATIENCE + moment.since(Moment::now());
+        wait_for("a commit through the virtual IP", patience, || {
+            match self.ledger.last() {
+                Some(last) if last > moment => Ok(()),
+                Some(last) => Err(format!(
+                    "the last came {} ago",
+                    milliseconds(last.elapsed())
+                )),
+                None => Err("none ever came".into()),
+            }
+        })
     }
 
     /// The field units.

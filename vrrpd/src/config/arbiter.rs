@@ -66,7 +66,11 @@ impl Config {
     ///
     /// All mistakes in it.
     pub fn parse(text: &str, file: &Path, host: &dyn Host) -> Result<Self, Mistakes> {
-        super::read(text, file, PAGE, |top| Self::of(top, host))
+        super::read(text, file, PAGE, |top| {
+            let config = Self::of(&top, host);
+            top.finish();
+            config
+        })
     }
 
     fn of(top: &Table<'_>, host: &dyn Host) -> Option<Self> {

@@ -19,7 +19,7 @@ mod virtual_router;
 mod weight;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 use vrrpd_core::{node, priority, router};
@@ -78,7 +78,11 @@ impl Config {
     ///
     /// All mistakes in it.
     pub fn parse(text: &str, file: &Path, host: &dyn Host) -> Result<Self, Mistakes> {
-        read(text, file, PAGE, |top| Self::of(top, host))
+        read(text, file, PAGE, |top| {
+            let config = Self::of(&top, host);
+            top.finish();
+            config
+        })
     }
 
     /// What the core is told: the virtual routers and the checks, in the file's order.
@@ -132,12 +136,28 @@ impl Config {
     }
 }
 
+/// Where the daemon of the configuration `file` is asked: for programs that
+/// may not read its key. Nothing but `[paths]` is checked.
+///
+/// # Errors
+///
+/// All mistakes in it, or why it could not be read.
+pub fn control_socket(file: &Path) -> Result<PathBuf, Mistakes> {
+    let text =
+        fs::read_to_string(file).map_err(|error| Mistakes::unreadable(file, &error, PAGE))?;
+    read(&text, file, PAGE, |top| {
+        let paths = sections::paths(&top);
+        top.opaque();
+        Some(paths.control_socket())
+    })
+}
+
 /// Reads the TOML of `text` and what `of` makes of its top table.
 fn read<T>(
     text: &str,
     file: &Path,
     page: &'static str,
-    of: impl FnOnce(&Table<'_>) -> Option<T>,
+    of: impl FnOnce(Table<'_>) -> Option<T>,
 ) -> Result<T, Mistakes> {
     let report = Report::new(file, text, page);
     let (document, errors) = DeTable::parse_recoverable(text);
@@ -152,7 +172,6 @@ fn read<T>(
         return report.finish(None);
     }
     let top = Table::new(&report, "", &document);
-    let value = of(&top);
-    top.finish();
+    let value = of(top);
     report.finish(value)
 }

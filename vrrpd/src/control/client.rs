@@ -74,16 +74,25 @@ impl Client {
         }
     }
 
-    /// The next entry after [`Request::Watch`]; waits for it.
+    /// The next entry after [`Request::Watch`]; waits for it, for `patience` if
+    /// that is given. `None` when nothing came.
     ///
     /// # Errors
     ///
     /// vrrpd has gone.
-    pub fn next(&mut self) -> Result<Entry, Failure> {
-        let patient = self.stream.get_mut().set_read_timeout(None);
+    pub fn next(&mut self, patience: Option<Duration>) -> Result<Option<Entry>, Failure> {
+        let patient = self.stream.get_mut().set_read_timeout(patience);
+        patient.map_err(|error| self.broken(&error))?;
+        match self.stream.fill_buf() {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(self.broken(&error)),
+        }
+        // A line has begun: the daemon writes lines whole.
+        let patient = self.stream.get_mut().set_read_timeout(Some(PATIENCE));
         patient.map_err(|error| self.broken(&error))?;
         match self.reply()? {
-            Reply::Event(entry) => Ok(entry),
+            Reply::Event(entry) => Ok(Some(entry)),
             Reply::Error(why) => Err(Failure::Refused(why)),
             Reply::Ok(_) => Err(self.unintelligible(&"an answer comes where an event is due")),
         }
@@ -169,7 +178,7 @@ mod tests {
             Err(Failure::Refused("not Primary".to_owned()))
         );
         assert_eq!(client.ask(&Request::Watch), Ok(()));
-        assert_eq!(client.next().unwrap().line, "x");
+        assert_eq!(client.next(None).unwrap().unwrap().line, "x");
         assert_eq!(
             daemon.join().unwrap(),
             [
@@ -178,11 +187,20 @@ mod tests {
                 "{\"command\":\"watch\"}"
             ]
         );
-        let gone = client.next().unwrap_err().to_string();
+        let gone = client.next(None).unwrap_err().to_string();
         assert!(
             gone.ends_with("/s: vrrpd has closed the connection: look at vrrpd's log"),
             "{gone}"
         );
+    }
+
+    #[test]
+    fn a_quiet_daemon_is_not_waited_for_longer_than_asked() {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(directory.path().join("s")).unwrap();
+        let mut client = Client::connect(&directory.path().join("s")).unwrap();
+        let (_daemon, _) = listener.accept().unwrap();
+        assert_eq!(client.next(Some(Duration::from_millis(1))), Ok(None));
     }
 
     #[test]

@@ -1,4 +1,0 @@
-//! vrrpctl: controls vrrpd.
-#![forbid(unsafe_code)]
-
-fn main() {}

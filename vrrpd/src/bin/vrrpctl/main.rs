@@ -1,0 +1,196 @@
+//! vrrpctl: asks vrrpd how it is, and orders it.
+//!
+//! Exit status: 0 done; 1 refused or failed, one line says why; 2 usage.
+#![forbid(unsafe_code)]
+
+mod keygen;
+mod show;
+mod switchover;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use vrrpd::config;
+use vrrpd::control::status::Status;
+use vrrpd::control::{Client, Entry, Failure, Request};
+
+const CONFIGURATION: &str = "/etc/vrrpd/vrrpd.toml";
+const SOCKET: &str = "/run/vrrpd/control.sock";
+
+/// Asks vrrpd how it is, and orders it. See vrrpctl(8).
+#[derive(Debug, Parser)]
+#[command(name = "vrrpctl", version, arg_required_else_help = true)]
+struct Arguments {
+    /// vrrpd's configuration, which names its socket [default: /etc/vrrpd/vrrpd.toml]
+    #[arg(short = 'c', value_name = "FILE", conflicts_with = "socket")]
+    configuration: Option<PathBuf>,
+    /// vrrpd's control socket
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show this server, the pool and the virtual routers
+    Status {
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what happens as it happens, until interrupted
+    Watch,
+    /// Hand the Primary status over to the other manager; given on the Primary
+    Switchover {
+        /// Wait until the other manager is Primary
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Show what has happened since vrrpd started, oldest first
+    Log,
+    /// Read the configuration again; a file with a mistake changes nothing
+    Reload,
+    /// Make a new pool key
+    Keygen {
+        /// Write it to this new file, mode 0600, instead of printing it
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("vrrpctl: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), String> {
+    if let Command::Keygen { file } = &arguments.command {
+        return keygen::run(file.as_deref());
+    }
+    let socket = socket(arguments)?;
+    let mut client = Client::connect(&socket).map_err(told)?;
+    match arguments.command {
+        Command::Status { json: false } => {
+            let status: Status = client.ask(&Request::Status).map_err(told)?;
+            print(&show::status(&status))
+        }
+        Command::Status { json: true } => {
+            let status: serde_json::Value = client.ask(&Request::Status).map_err(told)?;
+            print(&format!("{status:#}\n"))
+        }
+        Command::Watch => watch(&mut client),
+        Command::Switchover { wait: false } => {
+            switchover::order(&mut client)?;
+            Ok(())
+        }
+        Command::Switchover { wait: true } => {
+            let line = switchover::order_and_wait(&mut client, &socket)?;
+            print(&line)
+        }
+        Command::Log => {
+            let entries: Vec<Entry> = client.ask(&Request::Log).map_err(told)?;
+            let lines: String = entries.iter().map(show::entry).collect();
+            print(&lines)
+        }
+        Command::Reload => {
+            let _: serde_json::Value = client.ask(&Request::Reload).map_err(told)?;
+            Ok(())
+        }
+        Command::Keygen { .. } => Ok(()),
+    }
+}
+
+/// The socket that is named, or that the configuration names.
+fn socket(arguments: &Arguments) -> Result<PathBuf, String> {
+    if let Some(socket) = &arguments.socket {
+        return Ok(socket.clone());
+    }
+    let file = match &arguments.configuration {
+        Some(file) => file,
+        // A host may hold its configuration elsewhere and its socket as usual.
+        None if !Path::new(CONFIGURATION).exists() => return Ok(SOCKET.into()),
+        None => Path::new(CONFIGURATION),
+    };
+    config::control_socket(file).map_err(|mistakes| mistakes.to_string())
+}
+
+fn watch(client: &mut Client) -> Result<(), String> {
+    client.ask::<()>(&Request::Watch).map_err(told)?;
+    while let Some(entry) = client.next(None).map_err(told)? {
+        print(&show::entry(&entry))?;
+    }
+    Ok(())
+}
+
+fn told(failure: Failure) -> String {
+    failure.to_string()
+}
+
+/// Prints, and ends quietly when nobody reads any more.
+fn print(text: &str) -> Result<(), String> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|error| format!("standard output: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn usage_is_checked() {
+        let kind = |line: &str| {
+            let parsed = Arguments::try_parse_from(line.split(' '));
+            parsed
+                .map_err(|error| (error.kind(), error.exit_code()))
+                .err()
+        };
+        assert_eq!(kind("vrrpctl status --json"), None);
+        assert_eq!(kind("vrrpctl -c /x switchover --wait"), None);
+        assert_eq!(
+            kind("vrrpctl stats"),
+            Some((ErrorKind::InvalidSubcommand, 2))
+        );
+        assert_eq!(
+            kind("vrrpctl -c /x --socket /y log"),
+            Some((ErrorKind::ArgumentConflict, 2))
+        );
+    }
+
+    #[test]
+    fn the_socket_is_the_configurations() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("vrrpd.toml");
+        let parse = |file: &Path| {
+            let file = file.to_str().unwrap();
+            socket(&Arguments::parse_from(["vrrpctl", "-c", file, "log"]))
+        };
+        std::fs::write(&file, "[paths]\nrun = \"/tmp/a\"\n").unwrap();
+        assert_eq!(parse(&file), Ok("/tmp/a/control.sock".into()));
+        std::fs::write(&file, "[paths]\nrun = 5\n").unwrap();
+        assert_eq!(
+            parse(&file),
+            Err(format!(
+                "{}:2:7: run is a number: it must be a string, in quotes; see vrrpd.toml(5)",
+                file.display()
+            ))
+        );
+    }
+}

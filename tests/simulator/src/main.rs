@@ -1,0 +1,195 @@
+//! Runs schedules of the pool, and says which seed broke what.
+//!
+//! `simulator [--seed N [--trace] | --seeds N..M | --seconds S]`
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use simulator::plan::Plan;
+use simulator::world::Trace;
+use simulator::{Outcome, run};
+
+const USAGE: &str = "usage: simulator [--seed N [--trace] | --seeds N..M | --seconds S]";
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Task {
+    One { seed: u64, trace: Trace },
+    Range { from: u64, to: u64 },
+    Soak { span: Duration },
+}
+
+/// Arguments that mean nothing.
+#[derive(Debug, PartialEq, Eq)]
+struct UsageError(String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{USAGE}", self.0)
+    }
+}
+
+fn parse(arguments: &[String]) -> Result<Task, UsageError> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let number = |text: &str| {
+        text.parse::<u64>()
+            .map_err(|_| UsageError(format!("'{text}' is no number: use 0 to 2^64 - 1")))
+    };
+    match words[..] {
+        ["--seed", seed] => Ok(Task::One {
+            seed: number(seed)?,
+            trace: Trace::Off,
+        }),
+        ["--seed", seed, "--trace"] | ["--trace", "--seed", seed] => Ok(Task::One {
+            seed: number(seed)?,
+            trace: Trace::Print,
+        }),
+        ["--seeds", range] => {
+            let (from, to) = range
+                .split_once("..")
+                .ok_or_else(|| UsageError(format!("'{range}' is no range: use N..M")))?;
+            Ok(Task::Range {
+                from: number(from)?,
+                to: number(to)?,
+            })
+        }
+        ["--seconds", seconds] => Ok(Task::Soak {
+            span: Duration::from_secs(number(seconds)?),
+        }),
+        [] => Ok(Task::Soak {
+            span: Duration::from_secs(60),
+        }),
+        _ => Err(UsageError("these arguments do not go together".to_owned())),
+    }
+}
+
+/// A seed nobody has chosen.
+fn fresh_seed() -> u64 {
+    let nanos = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos());
+    (nanos as u64 ^ u64::from(std::process::id())) % 1_000_000_000_000
+}
+
+/// What many schedules amount to.
+#[derive(Default)]
+struct Sum {
+    schedules: u64,
+    steps: u64,
+    messages: u64,
+    faults: u64,
+    reigns: u64,
+    acknowledged: u64,
+}
+
+impl Sum {
+    fn add(&mut self, outcome: &Outcome) {
+        self.schedules += 1;
+        self.steps += outcome.tally.steps;
+        self.messages += outcome.tally.messages;
+        self.faults += outcome.tally.faults;
+        self.reigns += outcome.tally.reigns;
+        self.acknowledged += outcome.acknowledged;
+    }
+}
+
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} schedules, {} steps, {} messages, {} faults, {} reigns, {} commits acknowledged",
+            self.schedules, self.steps, self.messages, self.faults, self.reigns, self.acknowledged
+        )
+    }
+}
+
+/// Runs `seed`; false, with a word about it, if it broke something.
+fn passes(seed: u64, trace: Trace, sum: &mut Sum) -> bool {
+    let outcome = run(Plan::from_seed(seed), trace);
+    sum.add(&outcome);
+    let Some(violation) = outcome.violation else {
+        return true;
+    };
+    println!("seed {seed}: {violation}");
+    if trace == Trace::Off {
+        println!("replay: cargo run --release -p simulator -- --seed {seed} --trace");
+    }
+    false
+}
+
+fn perform(task: Task) -> bool {
+    let began = Instant::now();
+    let mut sum = Sum::default();
+    let well = match task {
+        Task::One { seed, trace } => {
+            println!("seed {seed}");
+            passes(seed, trace, &mut sum)
+        }
+        Task::Range { from, to } => {
+            println!("seeds {from}..{to}");
+            let failed = (from..to)
+                .filter(|&seed| !passes(seed, Trace::Off, &mut sum))
+                .count();
+            failed == 0
+        }
+        Task::Soak { span } => {
+            let first = fresh_seed();
+            println!("seeds from {first}");
+            let mut seed = first;
+            let mut well = true;
+            while well && began.elapsed() < span {
+                well = passes(seed, Trace::Off, &mut sum);
+                seed += 1;
+            }
+            well
+        }
+    };
+    println!("{sum} in {:.1} s", began.elapsed().as_secs_f64());
+    well
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match parse(&arguments) {
+        Ok(task) if perform(task) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(mistake) => {
+            eprintln!("simulator: {mistake}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Task, parse};
+    use simulator::world::Trace;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn one_seed_may_be_traced() {
+        let task = Task::One {
+            seed: 7,
+            trace: Trace::Print,
+        };
+        assert_eq!(parse(&words("--seed 7 --trace")), Ok(task));
+    }
+
+    #[test]
+    fn a_range_has_two_ends() {
+        let task = Task::Range { from: 3, to: 9 };
+        assert_eq!(parse(&words("--seeds 3..9")), Ok(task));
+        assert!(parse(&words("--seeds 3")).is_err());
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused() {
+        assert!(parse(&words("--seed x")).is_err());
+        assert!(parse(&words("--fast")).is_err());
+    }
+}

@@ -216,12 +216,9 @@ impl Member {
     /// Forms the pool: the Master, when both others are there, blank and of the
     /// same offer. It begins alone by right; the others adopt its record.
     pub(crate) fn form(&mut self, now: Instant, out: &mut Vec<Action>) {
-        let Some(offer) = self.config.offer else {
+        let Some(offer) = self.offer().filter(|_| self.config.id == NodeId::A) else {
             return;
         };
-        if self.config.id != NodeId::A || !self.voter.is_blank() {
-            return;
-        }
         let Some(copy) = self
             .database
             .filter(|database| database.healthy && database.server == Server::Standby)

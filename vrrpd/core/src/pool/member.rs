@@ -248,7 +248,13 @@ impl Member {
         }
         self.role = Role::Online(Online::until(now + self.active_down_interval()));
         let incarnation = Incarnation(self.random.next());
-        self.voter.durable = Durable::blank(incarnation);
+        // What a ballot was once used for stays used; and one that has been in
+        // a pool does not offer itself to be formed into a new one.
+        let reserved = self.voter.durable.reserved.max(self.counter_seen).max(1);
+        self.voter.durable = Durable {
+            reserved,
+            ..Durable::blank(incarnation)
+        };
         self.voter.grant = None;
         self.resume_pending = false;
         self.voter.boot(now, out);
@@ -404,8 +410,16 @@ impl Member {
             }),
             copy: self.database.and_then(|database| database.copy),
             position: self.database.and_then(|database| database.position),
-            offer: self.config.offer.filter(|_| blank),
+            offer: self.offer(),
         }
+    }
+
+    /// The offer to be formed into a pool, of one that never was in any.
+    pub(crate) fn offer(&self) -> Option<u64> {
+        let durable = &self.voter.durable;
+        self.config
+            .offer
+            .filter(|_| durable.record.is_none() && durable.reserved == 0)
     }
 
     /// Gate closed, database fenced, address gone: no Release is owed.

@@ -36,7 +36,10 @@ fn main() -> ExitCode {
     if arguments.check {
         return ExitCode::SUCCESS;
     }
-    match run(config) {
+    let outcome = run(config);
+    // The last lines are still with the log's thread.
+    log::logger().flush();
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("arbiterd: {error}");

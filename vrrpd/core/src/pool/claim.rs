@@ -64,7 +64,7 @@ impl Member {
             return Err("its priority is 0 (fault)");
         }
         let copy = self.promotable_copy()?;
-        if !force && !self.holds_released_position(&record) {
+        if !force && !self.holds_released_position(&record, now) {
             return Err("its copy has not received all that the last Primary wrote");
         }
         Ok(copy)
@@ -72,8 +72,11 @@ impl Member {
 
     /// The copy id of a database that can be promoted now.
     fn promotable_copy(&self) -> Result<CopyId, &'static str> {
-        let Some(database) = self.database else {
+        if self.database.is_none() {
             return Err("its replicator is not connected");
+        }
+        let Some(database) = self.reconciled() else {
+            return Err("its database is on the way to be a standby");
         };
         if !database.healthy || database.server != super::database::Server::Standby {
             return Err("its database is not a healthy standby");
@@ -82,10 +85,15 @@ impl Member {
     }
 
     /// Whether the position that a Release of `record`'s reign named is on disk.
-    fn holds_released_position(&self, record: &Record) -> bool {
+    ///
+    /// What was acknowledged is guarded by the in-sync set; the position only
+    /// spares the old Primary a rewind. When nobody became Primary within
+    /// `switchover_timeout`, it is waited for no more.
+    fn holds_released_position(&self, record: &Record, now: Instant) -> bool {
         let Some(wanted) = self
             .released
             .filter(|released| released.epoch == record.epoch)
+            .filter(|released| released.at.until(now) < self.config.switchover_timeout)
             .and_then(|released| released.position)
         else {
             return true;
@@ -206,7 +214,7 @@ impl Member {
         if !in_sync && !force {
             return Err("its copy is not in sync by the highest record");
         }
-        if !force && !self.holds_released_position(&highest) {
+        if !force && !self.holds_released_position(&highest, now) {
             return Err("its copy has not received all that the last Primary wrote");
         }
         Ok(Some(Record {
@@ -274,10 +282,16 @@ impl Member {
         if !counts {
             return;
         }
+        if self.database.and_then(|database| database.copy) != record.in_sync.copy(self.config.id) {
+            self.voter.durable.effective = Some(record);
+            self.voter.persist(out);
+            self.abandon_claim("its data directory has been replaced", now, out);
+            return;
+        }
         let lease_until = self.lease_from(accepting.sent);
         let sent = (nonce.count, accepting.sent);
         self.voter.durable.effective = Some(record);
-        let primary = Primary::elected(epoch, lease_until, sent, now, &self.config);
+        let primary = Primary::elected(lease_until, sent, now, &self.config);
         self.become_primary(primary, Decision::Primary { epoch }, now, out);
         self.expire(now, out);
     }

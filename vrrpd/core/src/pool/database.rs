@@ -46,13 +46,40 @@ pub enum Role {
     Stopped,
 }
 
+/// Which order a report answers. Raised by every change of [`Desired`], and
+/// different in every run of the daemon that orders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u64);
+
+impl Ticket {
+    /// The first ticket of a run, which `seed` tells from every other run.
+    pub(crate) const fn first(seed: u64) -> Self {
+        Self(seed << 32)
+    }
+
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// Whether one that has reconciled with this order has seen `other` too.
+    pub const fn covers(self, other: Self) -> bool {
+        self.0 >> 32 == other.0 >> 32 && self.0 >= other.0
+    }
+}
+
 /// The state that shall hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Desired {
+    /// Echoed by the reports that have reconciled with this order.
+    pub ticket: Ticket,
     /// The reign that gave it.
     pub epoch: Epoch,
     /// What the database shall be.
     pub role: Role,
+    /// The only copy this is meant for. [`Role::Primary`] and
+    /// [`Role::Retiring`]: this server's; another is not promoted. With
+    /// `follow`: the leader's; a history of one's own is given up for no other.
+    pub copy: Option<CopyId>,
     /// The manager to replicate from, for [`Role::Standby`].
     pub follow: Option<NodeId>,
     /// The copy that every commit waits for; `None`: commits wait for nobody.
@@ -89,13 +116,14 @@ pub struct Follower {
 
 /// What the database is, as its plugin saw it.
 ///
-/// The fields are read in their order: the position is read after
+/// Sent at each change, and at least every 200 ms: a silent replicator is a lost
+/// one. The fields are read in their order: the position is read after
 /// `synchronous` was found in effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Observed {
     /// The order that this report has reconciled with: what it says of
     /// `server` is the outcome of that order or of work towards it.
-    pub epoch: Epoch,
+    pub ticket: Ticket,
     /// What the server is doing.
     pub server: Server,
     /// Fit to serve in its role, or to be promoted. A write that hangs, a full

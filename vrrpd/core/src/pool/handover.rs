@@ -75,10 +75,9 @@ impl Member {
             }));
             return;
         }
-        let reign = self.reign();
         let done = self
-            .database
-            .is_some_and(|database| database.checkpointed && database.epoch == reign);
+            .reconciled()
+            .is_some_and(|database| database.checkpointed);
         if done {
             self.close_gate(out);
             self.set_phase(Phase::Stopping {
@@ -90,7 +89,7 @@ impl Member {
 
     fn tend_stop(&mut self, deadline: Instant, now: Instant, out: &mut Vec<Action>) {
         let epoch = self.reign();
-        let Some(database) = self.database else {
+        let Some(database) = self.reconciled() else {
             return;
         };
         match database.server {
@@ -208,7 +207,7 @@ impl Member {
         };
         self.voter.remember(forced, true);
         self.voter.persist(out);
-        let primary = Primary::alone(epoch, now, now, &self.config);
+        let primary = Primary::alone(now, now, &self.config);
         self.become_primary(primary, Decision::Primary { epoch }, now, out);
         Ok(())
     }
@@ -254,7 +253,7 @@ impl Member {
         self.voter.remember(record, true);
         self.voter.persist(out);
         let hold_after = now + self.active_down_interval();
-        let primary = Primary::alone(record.epoch, hold_after, now, &self.config);
+        let primary = Primary::alone(hold_after, now, &self.config);
         self.become_primary(primary, Decision::Formed { record }, now, out);
     }
 }

@@ -1,6 +1,6 @@
 //! Who is in the in-sync set, and who votes (PROTOCOL.md, The in-sync set).
 
-use super::database::{Follower, Observed};
+use super::database::{Follower, Observed, Server, Ticket};
 use super::member::{Member, Role};
 use super::record::{CopyId, Record};
 use super::rule::Rule;
@@ -17,6 +17,8 @@ pub(crate) struct Add {
     /// It is bound to this copy.
     pub(crate) copy: CopyId,
     begun: Instant,
+    /// The order that made it synchronous; older reports prove nothing.
+    ticket: Ticket,
     /// Read after synchronous replication was found in effect; to be flushed
     /// by the copy.
     position: Option<u64>,
@@ -87,6 +89,10 @@ impl Member {
                 voters: record.voters.with(node, incarnation),
                 ..record
             };
+            // A copy is given up only by one that is whole itself.
+            if record.in_sync.copy(node).is_some() && !self.is_whole(now) {
+                continue;
+            }
             if self.rules.hold(Rule::ReplacedLeavesInSync) {
                 changed.in_sync = changed.in_sync.with(node, None);
             }
@@ -104,6 +110,9 @@ impl Member {
         let (Some(copy), Some(database)) = (record.in_sync.copy(peer), self.database) else {
             return false;
         };
+        if !self.is_whole(now) {
+            return false;
+        }
         let span = self.config.remove_after;
         let silent = !self.peers[peer.index()].is_heard_within(span, now);
         let Role::Primary(primary) = &mut self.role else {
@@ -123,6 +132,18 @@ impl Member {
             ..record
         };
         self.propose(changed, why, now, out)
+    }
+
+    /// Whether this node's own database is read-write, and the copy that the
+    /// record names, by a report that is fresh.
+    fn is_whole(&self, now: Instant) -> bool {
+        let fresh = self.database_heard.until(now) < self.config.remove_after;
+        fresh
+            && self.reconciled().is_some_and(|database| {
+                database.server == Server::Primary
+                    && database.healthy
+                    && database.copy == self.record_copy()
+            })
     }
 
     /// A copy that follows and is near is made synchronous, to be added.
@@ -155,6 +176,7 @@ impl Member {
         let add = Add {
             copy: follower.copy,
             begun: now,
+            ticket: self.ticket.next(),
             position: None,
         };
         let Role::Primary(primary) = &mut self.role else {
@@ -183,7 +205,7 @@ impl Member {
             self.cancel_add("it no longer follows", now, out);
             return;
         };
-        if database.synchronous == Some(add.copy)
+        if database.synchronous == Some(add.copy) && database.ticket.covers(add.ticket)
             || !self.rules.hold(Rule::PositionAfterSynchronous)
         {
             add.position = add

@@ -9,7 +9,7 @@
 //! state (the database's desired role, the kernel's timers).
 
 use super::claim::Claim;
-use super::database::{Desired, Observed, Position, Role as DatabaseRole, Server};
+use super::database::{Desired, Observed, Position, Role as DatabaseRole, Server, Ticket};
 use super::message::{Body, Envelope, Nonce, Report};
 use super::peer::Peer;
 use super::primary::{Phase, Primary};
@@ -31,8 +31,12 @@ pub struct Member {
     pub(crate) peers: [Peer; 3],
     /// The last report, `None` while the replicator is not connected.
     pub(crate) database: Option<Observed>,
-    pub(crate) replicator_lost: Option<Instant>,
+    /// When the replicator was last heard.
+    pub(crate) database_heard: Instant,
     pub(crate) desired: Option<Desired>,
+    pub(crate) ticket: Ticket,
+    /// The order that first asked for the present role of the database.
+    pub(crate) role_ticket: Ticket,
     pub(crate) priority: u8,
     /// Above every ballot seen.
     pub(crate) counter_seen: u64,
@@ -90,6 +94,9 @@ pub(crate) struct Releasing {
 pub(crate) struct Released {
     pub(crate) epoch: Epoch,
     pub(crate) position: Option<Position>,
+    /// When it was received: the position is waited for no longer than a
+    /// switchover may take.
+    pub(crate) at: Instant,
 }
 
 /// SplitMix64: jitter and identities, from the seed that was passed in.
@@ -125,8 +132,10 @@ impl Member {
             role: Role::Online(Online::until(now)),
             peers: [Peer::default(), Peer::default(), Peer::default()],
             database: None,
-            replicator_lost: None,
+            database_heard: now,
             desired: None,
+            ticket: Ticket::first(random.next()),
+            role_ticket: Ticket::default(),
             priority: if config.id == NodeId::R { 0 } else { 100 },
             counter_seen: 0,
             released: None,
@@ -166,7 +175,7 @@ impl Member {
             Event::Wake => {}
             Event::Received(envelope) => self.on_received(&envelope, now, out),
             Event::Database(observed) => self.on_database(observed, now, out),
-            Event::ReplicatorLost => self.on_replicator_lost(now),
+            Event::ReplicatorLost => self.database = None,
             Event::Priority(priority) => self.priority = priority,
             Event::Order(order) => self.on_order(order, now, out),
         }
@@ -252,6 +261,7 @@ impl Member {
         // a pool does not offer itself to be formed into a new one.
         let reserved = self.voter.durable.reserved.max(self.counter_seen).max(1);
         self.voter.durable = Durable {
+            boots: self.voter.durable.boots,
             reserved,
             ..Durable::blank(incarnation)
         };
@@ -262,7 +272,7 @@ impl Member {
     }
 
     fn on_database(&mut self, observed: Observed, now: Instant, out: &mut Vec<Action>) {
-        self.replicator_lost = None;
+        self.database_heard = now;
         self.database = Some(observed);
         match &self.role {
             Role::Primary(_) => self.tend_database(now, out),
@@ -271,9 +281,10 @@ impl Member {
         }
     }
 
-    fn on_replicator_lost(&mut self, now: Instant) {
-        self.database = None;
-        self.replicator_lost.get_or_insert(now);
+    /// The last report, if it has reconciled with the role that is ordered.
+    pub(crate) fn reconciled(&self) -> Option<Observed> {
+        self.database
+            .filter(|database| database.ticket.covers(self.role_ticket))
     }
 
     fn on_timers(&mut self, now: Instant, out: &mut Vec<Action>) {
@@ -435,6 +446,11 @@ impl Member {
     /// Gate closed, address gone; a Release follows when the writes have stopped.
     pub(crate) fn begin_release(&mut self, why: Ending, now: Instant, out: &mut Vec<Action>) {
         let epoch = self.reign();
+        // Dead under the order to be Primary, it stays dead.
+        let dead = why == Ending::DatabaseFailed
+            && self
+                .reconciled()
+                .is_some_and(|database| database.server == Server::Down);
         out.push(Action::CloseGate);
         self.role = Role::Releasing(Releasing {
             epoch,
@@ -443,7 +459,9 @@ impl Member {
         });
         self.settle(now, out);
         out.push(Action::Drop);
-        self.tend_release(now, out);
+        if dead {
+            self.send_release(epoch, None, why, now, out);
+        }
     }
 
     fn tend_release(&mut self, now: Instant, out: &mut Vec<Action>) {
@@ -455,7 +473,7 @@ impl Member {
         else {
             return;
         };
-        let stopped = self.database.is_some_and(|database| {
+        let stopped = self.reconciled().is_some_and(|database| {
             matches!(
                 database.server,
                 Server::Down | Server::Stopped | Server::Standby
@@ -504,14 +522,23 @@ impl Member {
         if self.config.id == NodeId::R {
             return;
         }
-        let desired = self.desired();
+        let mut desired = self.desired();
         if self.desired != Some(desired) {
+            self.ticket = self.ticket.next();
+            desired.ticket = self.ticket;
+            if self
+                .desired
+                .is_none_or(|before| before.role != desired.role)
+            {
+                self.role_ticket = self.ticket;
+            }
             self.desired = Some(desired);
             out.push(Action::Database(desired));
         }
         self.extend_fences(now, out);
     }
 
+    /// What follows from the role, under the last ticket.
     fn desired(&self) -> Desired {
         let (role, synchronous) = match &self.role {
             Role::Online(_) | Role::Claiming(_) => (DatabaseRole::Standby, None),
@@ -521,14 +548,24 @@ impl Member {
             },
             Role::Primary(primary) => (primary.database_role(), self.required_copy(primary)),
         };
+        let follow = match self.role {
+            Role::Primary(_) => None,
+            _ if role == DatabaseRole::Standby => self.leader(),
+            _ => None,
+        };
+        let copy = match role {
+            DatabaseRole::Primary | DatabaseRole::Retiring => self.record_copy(),
+            DatabaseRole::Standby | DatabaseRole::Stopped => follow.and_then(|leader| {
+                let effective = self.voter.durable.effective?;
+                effective.in_sync.copy(leader)
+            }),
+        };
         Desired {
+            ticket: self.ticket,
             epoch: self.reign(),
             role,
-            follow: if role == DatabaseRole::Standby && !matches!(self.role, Role::Primary(_)) {
-                self.leader()
-            } else {
-                None
-            },
+            copy,
+            follow,
             synchronous,
         }
     }

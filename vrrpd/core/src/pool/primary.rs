@@ -16,8 +16,6 @@ const SENDINGS: usize = 32;
 /// The state of a Primary.
 #[derive(Clone, Debug)]
 pub(crate) struct Primary {
-    /// The epoch of the claim; a re-claim in place raises the record's.
-    pub(crate) began: Epoch,
     pub(crate) lease_until: Instant,
     pub(crate) phase: Phase,
     /// The run of the database that may be served.
@@ -67,14 +65,12 @@ pub(crate) enum Phase {
 impl Primary {
     /// By a claim that a quorum accepted.
     pub(crate) fn elected(
-        began: Epoch,
         lease_until: Instant,
         sent: (u64, Instant),
         now: Instant,
         config: &Config,
     ) -> Self {
         Self {
-            began,
             lease_until,
             phase: Phase::Promoting {
                 deadline: now + config.promote_timeout,
@@ -96,11 +92,11 @@ impl Primary {
 
     /// By right of holding the only current copy: without a lease, and with
     /// clients only when a renewal was answered or `hold_after` has passed.
-    pub(crate) fn alone(began: Epoch, hold_after: Instant, now: Instant, config: &Config) -> Self {
+    pub(crate) fn alone(hold_after: Instant, now: Instant, config: &Config) -> Self {
         Self {
             sent: Vec::new(),
             hold_after: Some(hold_after),
-            ..Self::elected(began, Instant::ZERO, (0, now), now, config)
+            ..Self::elected(Instant::ZERO, (0, now), now, config)
         }
     }
 
@@ -221,17 +217,14 @@ impl Member {
         if may {
             let epoch = record.epoch;
             let hold_after = now + self.active_down_interval();
-            let mut primary = Primary::alone(epoch, hold_after, now, &self.config);
+            let mut primary = Primary::alone(hold_after, now, &self.config);
             primary.alone_said = true;
             self.become_primary(primary, Decision::ResumesAlone { epoch }, now, out);
         }
     }
 
     pub(crate) fn on_primary_timers(&mut self, now: Instant, out: &mut Vec<Action>) {
-        if self
-            .replicator_lost
-            .is_some_and(|lost| lost.until(now) >= self.config.replicator_timeout)
-        {
+        if self.database_heard.until(now) >= self.config.replicator_timeout {
             self.end_reign(Ending::ReplicatorLost, now, out);
             return;
         }
@@ -406,8 +399,8 @@ impl Member {
         let Role::Primary(primary) = &self.role else {
             return;
         };
-        let (began, phase, run) = (primary.began, primary.phase, primary.run);
-        let database = self.database.filter(|database| database.epoch >= began);
+        let (phase, run) = (primary.phase, primary.run);
+        let database = self.reconciled();
         match phase {
             Phase::Promoting { deadline } => match database {
                 Some(database) if database.server == Server::Primary && database.healthy => {
@@ -417,8 +410,16 @@ impl Member {
                 _ => {}
             },
             Phase::Fenced { deadline } => match database {
+                // Before it is ordered: promoted, another copy would be
+                // followed by the one that is whole.
+                Some(database) if database.copy.is_some_and(|c| Some(c) != self.record_copy()) => {
+                    self.begin_release(Ending::CopyReplaced, now, out);
+                }
                 Some(database) if database.server == Server::Standby && database.healthy => {
                     self.set_phase(Phase::Promoting { deadline });
+                }
+                _ if self.peer_can_take_over(now) => {
+                    self.begin_release(Ending::DatabaseFailed, now, out);
                 }
                 _ if now >= deadline => self.begin_release(Ending::PromotionFailed, now, out),
                 _ => {}

@@ -215,7 +215,11 @@ impl Member {
         if from == epoch.node {
             self.send(NodeId::R, Body::Release { epoch, position }, out);
         }
-        self.released = Some(Released { epoch, position });
+        self.released = Some(Released {
+            epoch,
+            position,
+            at: now,
+        });
         match &mut self.role {
             Role::Online(online) => *online = Online::until(now),
             Role::Claiming(claim) if claim.accepting.is_none() => claim.retry_at = now,

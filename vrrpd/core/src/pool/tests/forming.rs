@@ -6,6 +6,8 @@ use crate::pool::status::Standing;
 /// The three parties on a perfect network, with databases that obey at once.
 struct Pool {
     parties: [Party; 3],
+    /// What each database reported last, and says again and again.
+    reports: [Option<Observed>; 3],
     down: [bool; 3],
     open: [bool; 3],
 }
@@ -16,10 +18,11 @@ impl Pool {
         // Different seeds: otherwise three equal incarnations.
         for (party, seed) in parties.iter_mut().zip(1..) {
             party.member = Member::new(config(party.member.config.id), None, seed, party.now);
-            party.member.start(party.now, &mut Vec::new());
+            party.start();
         }
         Self {
             parties,
+            reports: [None; 3],
             down: [false; 3],
             open: [false; 3],
         }
@@ -32,6 +35,9 @@ impl Pool {
             if self.down[to.index()] {
                 continue;
             }
+            if let Event::Database(observed) = event {
+                self.reports[to.index()] = Some(observed);
+            }
             for action in self.parties[to.index()].feed(event) {
                 match action {
                     Action::Send(envelope) => {
@@ -43,7 +49,7 @@ impl Pool {
                             Role::Primary | Role::Retiring => Server::Primary,
                             Role::Stopped => Server::Stopped,
                         };
-                        let mut now = observed(to, server, desired.epoch);
+                        let mut now = observed(to, server);
                         now.synchronous = desired.synchronous;
                         now.checkpointed = desired.role == Role::Retiring;
                         if server == Server::Primary && !self.down[1 - to.index()] {
@@ -73,7 +79,8 @@ impl Pool {
                 self.parties[id.index()].after(step);
             }
             for id in NodeId::ALL {
-                self.deliver(id, Event::Wake);
+                let report = self.reports[id.index()].map(Event::Database);
+                self.deliver(id, report.unwrap_or(Event::Wake));
             }
             left = left.saturating_sub(step);
         }
@@ -81,10 +88,7 @@ impl Pool {
 
     fn start(&mut self) {
         for id in [NodeId::A, NodeId::B] {
-            self.deliver(
-                id,
-                Event::Database(observed(id, Server::Standby, Epoch::ZERO)),
-            );
+            self.deliver(id, Event::Database(observed(id, Server::Standby)));
         }
     }
 
@@ -164,7 +168,7 @@ fn death_of_both_others_leaves_the_primary_alone_by_right() {
         Event::Database(Observed {
             follower: None,
             synchronous: Some(COPY_B),
-            ..observed(NodeId::A, Server::Primary, pool.parties[0].member.reign())
+            ..observed(NodeId::A, Server::Primary)
         }),
     );
     pool.run(Duration::from_secs(1));

@@ -58,7 +58,7 @@ fn reign_of_b(counter: u64) -> Record {
     }
 }
 
-fn database(server: Server, at: Epoch) -> Event {
+fn database(server: Server) -> Event {
     Event::Database(Observed {
         follower: if server == Server::Primary {
             follower(COPY_B, 1_000)
@@ -66,7 +66,7 @@ fn database(server: Server, at: Epoch) -> Event {
             None
         },
         synchronous: None,
-        ..observed(NodeId::A, server, at)
+        ..observed(NodeId::A, server)
     })
 }
 
@@ -88,7 +88,7 @@ fn party(state: &str) -> (Party, Nonce) {
         return (Party::new(NodeId::A, None), none);
     }
     let mut party = Party::new(NodeId::A, Some(durable(NodeId::A, reign_of_b(5))));
-    party.feed(database(Server::Standby, epoch(5, NodeId::B)));
+    party.feed(database(Server::Standby));
     if state == "online" {
         return (party, none);
     }
@@ -108,13 +108,13 @@ fn party(state: &str) -> (Party, Nonce) {
         return (party, nonce);
     }
     answer(&mut party, nonce, 0);
-    party.feed(database(Server::Primary, mine));
+    party.feed(database(Server::Primary));
     if state == "alone" {
         party.after(LEASE).feed(Event::Wake);
         let out = party.after(INTERVAL).feed(Event::Wake);
         return (party, last_nonce(&out).expect("a Renew leaves"));
     }
-    add_b(&mut party, mine);
+    add_b(&mut party);
     match state {
         "primary" => {}
         "handing over" => {
@@ -123,13 +123,13 @@ fn party(state: &str) -> (Party, Nonce) {
                 checkpointed: true,
                 follower: follower(COPY_B, 1_000),
                 synchronous: Some(COPY_B),
-                ..observed(NodeId::A, Server::Primary, mine)
+                ..observed(NodeId::A, Server::Primary)
             }));
         }
         "releasing" => {
             let hung = Observed {
                 healthy: false,
-                ..observed(NodeId::A, Server::Primary, mine)
+                ..observed(NodeId::A, Server::Primary)
             };
             party.feed(Event::Database(hung));
         }
@@ -157,12 +157,12 @@ fn answer(party: &mut Party, nonce: Nonce, version: u32) {
 }
 
 /// Has the copy of b added to the in-sync set.
-fn add_b(party: &mut Party, mine: Epoch) {
+fn add_b(party: &mut Party) {
     party.feed(message(NodeId::B, NodeId::A, Body::Hello { answer: false }));
     let out = party.feed(Event::Database(Observed {
         follower: follower(COPY_B, 1_000),
         synchronous: Some(COPY_B),
-        ..observed(NodeId::A, Server::Primary, mine)
+        ..observed(NodeId::A, Server::Primary)
     }));
     let nonce = last_nonce(&out).or_else(|| last_nonce(&party.feed(Event::Wake)));
     answer(party, nonce.expect("a proposal leaves"), 1);
@@ -217,7 +217,7 @@ fn event(name: &str, state: &str, nonce: Nonce) -> Event {
             epoch: epoch(5, NodeId::B),
             position: None,
         }),
-        "database down" => database(Server::Down, record),
+        "database down" => database(Server::Down),
         "replicator lost" => Event::ReplicatorLost,
         "switchover" => Event::Order(Order::Switchover { epoch: record }),
         "force" => Event::Order(Order::Force {

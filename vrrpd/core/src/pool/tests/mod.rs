@@ -4,7 +4,7 @@ mod codec;
 mod forming;
 mod matrix;
 
-use super::database::{Follower, Observed, Position, Role, Server};
+use super::database::{Follower, Observed, Position, Role, Server, Ticket};
 use super::member::Member;
 use super::message::{Body, Envelope, Report};
 use super::record::{CopyId, Durable, Epoch, InSync, Incarnation, NodeId, Record, Voters};
@@ -69,9 +69,9 @@ pub(super) fn durable(id: NodeId, record: Record) -> Durable {
 }
 
 /// A healthy database of `node` in `server`'s state.
-pub(super) fn observed(node: NodeId, server: Server, epoch: Epoch) -> Observed {
+pub(super) fn observed(node: NodeId, server: Server) -> Observed {
     Observed {
-        epoch,
+        ticket: Ticket::default(),
         server,
         healthy: true,
         copy: Some(if node == NodeId::A { COPY_A } else { COPY_B }),
@@ -124,6 +124,8 @@ pub(super) fn message(from: NodeId, to: NodeId, body: Body) -> Event {
 pub(super) struct Party {
     pub(super) member: Member,
     pub(super) now: Instant,
+    /// Of the last order: its database has always reconciled.
+    ticket: Ticket,
 }
 
 impl Party {
@@ -132,10 +134,24 @@ impl Party {
         let mut party = Self {
             member: Member::new(config(id), durable, 42, now),
             now,
+            ticket: Ticket::default(),
         };
-        let mut out = Vec::new();
-        party.member.start(now, &mut out);
+        party.start();
         party
+    }
+
+    fn start(&mut self) {
+        let mut out = Vec::new();
+        self.member.start(self.now, &mut out);
+        self.note(&out);
+    }
+
+    fn note(&mut self, actions: &[Action]) {
+        for action in actions {
+            if let Action::Database(desired) = action {
+                self.ticket = desired.ticket;
+            }
+        }
     }
 
     pub(super) fn after(&mut self, span: Duration) -> &mut Self {
@@ -144,8 +160,16 @@ impl Party {
     }
 
     pub(super) fn feed(&mut self, event: Event) -> Vec<Action> {
+        let event = match event {
+            Event::Database(observed) => Event::Database(Observed {
+                ticket: self.ticket,
+                ..observed
+            }),
+            other => other,
+        };
         let mut out = Vec::new();
         self.member.handle(event, self.now, &mut out);
+        self.note(&out);
         out
     }
 }

@@ -119,7 +119,7 @@ impl Config {
         Some(Self {
             node: node?.value,
             pool: match form {
-                pool::Form::Pooled(pool) => Some(pool?),
+                pool::Form::Pooled(pool) => Some(*pool?),
                 pool::Form::Plain | pool::Form::Standalone => None,
             },
             virtual_routers: routers

@@ -54,7 +54,7 @@ pub(super) enum Form {
     /// `mode = "standalone"`: what else `[pool]` says waits for another mode.
     Standalone,
     /// One, if its mistakes are mended.
-    Pooled(Option<Pool>),
+    Pooled(Option<Box<Pool>>),
 }
 
 impl Form {
@@ -123,7 +123,7 @@ pub(super) fn read(top: &Table<'_>, routers: &[Found], host: &dyn Host) -> Form 
     table.finish();
     Form::Pooled((|| {
         let parties = parties?;
-        Some(Pool {
+        Some(Box::new(Pool {
             id: id?,
             address: parties.address.value.0,
             peer: parties.peer.value.0,
@@ -134,7 +134,7 @@ pub(super) fn read(top: &Table<'_>, routers: &[Found], host: &dyn Host) -> Form 
             key: key?,
             priority: priority?,
             member: member?,
-        })
+        }))
     })())
 }
 

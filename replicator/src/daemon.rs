@@ -7,7 +7,6 @@ use std::fs;
 use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -15,13 +14,13 @@ use log::{debug, error, info, warn};
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::keeper::{Keeper, NO_EPOCH};
+use crate::keeper::Keeper;
 use crate::link::{self, Heard};
 use crate::plugin::client::{Plugin, Said};
 use crate::plugin::{
     Command, Description, Failure, Notification, Observation, PROTOCOL, Setup, rpc,
 };
-use crate::role::{FromReplicator, Order, Report, Server};
+use crate::role::{FromReplicator, HEARTBEAT, Order, Report, Server};
 
 /// How long orders hold without a connection to whoever gives them.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -124,6 +123,8 @@ pub struct Daemon {
     fence_at: Option<Instant>,
     stalled_since: Option<Instant>,
     reported: Option<Report>,
+    /// When something is to be said even if nothing has changed.
+    heartbeat: Instant,
     ending: Option<Instant>,
 }
 
@@ -144,16 +145,11 @@ pub fn run(config: Config, events: (Sender<Event>, Receiver<Event>)) -> io::Resu
             ),
         )
     })?;
-    let epoch = fs::read_to_string(order_file(&config))
-        .ok()
-        .map(|text| text.trim().to_owned())
-        .filter(|text| !text.is_empty())
-        .unwrap_or_else(|| NO_EPOCH.to_owned());
     let observed = Observation::down("the plugin has not answered yet".to_owned());
     let mut daemon = Daemon {
         config,
         sender,
-        keeper: Keeper::new(epoch, observed),
+        keeper: Keeper::new(observed),
         running: None,
         generation: 0,
         plugin_backoff: Backoff::new(),
@@ -165,14 +161,11 @@ pub fn run(config: Config, events: (Sender<Event>, Receiver<Event>)) -> io::Resu
         fence_at: Some(Instant::now() + GRACE),
         stalled_since: None,
         reported: None,
+        heartbeat: Instant::now(),
         ending: None,
     };
     daemon.serve(&receiver);
     Ok(())
-}
-
-fn order_file(config: &Config) -> PathBuf {
-    config.state.join("epoch")
 }
 
 impl Daemon {
@@ -180,7 +173,7 @@ impl Daemon {
         loop {
             let now = Instant::now();
             self.tend(now);
-            self.report();
+            self.report(now);
             if self.has_ended(now) {
                 return;
             }
@@ -207,7 +200,7 @@ impl Daemon {
                 self.writer = Some(writer);
                 self.reported = None;
                 // It speaks first, before any order can be read.
-                self.report();
+                self.report(now);
                 self.keeper.on_connected();
             }
             Event::Link(Heard::Order(order)) => self.on_order(order),
@@ -225,23 +218,10 @@ impl Daemon {
 
     fn on_order(&mut self, order: Order) {
         debug!("order: {order:?}");
-        let epoch = order.epoch.clone();
         self.keeper.on_order(order);
         self.fence_at = None;
         self.failed = None;
         self.backoff = Backoff::new();
-        if self
-            .reported
-            .as_ref()
-            .is_none_or(|last| last.epoch != epoch)
-        {
-            // Only a hint for the first report of the next run; no need to sync.
-            let file = order_file(&self.config);
-            let new = file.with_extension("new");
-            if let Err(error) = fs::write(&new, &epoch).and_then(|()| fs::rename(&new, &file)) {
-                warn!("{}: cannot be written: {error}", file.display());
-            }
-        }
     }
 
     fn on_plugin(&mut self, said: Said, now: Instant) {
@@ -486,6 +466,7 @@ impl Daemon {
                 return;
             }
             debug!("{}: {command:?}", command.method());
+            self.keeper.on_commanded(&command);
             running.plugin.request(command.clone()).map(|id| {
                 running.command = Some(Pending {
                     id,
@@ -500,11 +481,12 @@ impl Daemon {
     }
 
     /// Tells vrrpd what has changed.
-    fn report(&mut self) {
+    fn report(&mut self, now: Instant) {
         let report = self.keeper.report();
-        if self.reported.as_ref() == Some(&report) {
+        if self.reported.as_ref() == Some(&report) && now < self.heartbeat {
             return;
         }
+        self.heartbeat = now + HEARTBEAT;
         if self
             .reported
             .as_ref()
@@ -531,6 +513,9 @@ impl Daemon {
     /// Until when nothing is due.
     fn patience(&self, now: Instant) -> Duration {
         let mut next = now + PING;
+        if self.writer.is_some() {
+            next = next.min(self.heartbeat.max(now));
+        }
         let mut due = |at: Option<Instant>| {
             if let Some(at) = at.filter(|&at| at > now) {
                 next = next.min(at);
@@ -560,10 +545,7 @@ fn describe(report: &Report) -> String {
         (false, Server::Standby | Server::Primary) => ", not healthy",
         _ => "",
     };
-    format!(
-        "database: {}{position}{health}, epoch {}{detail}",
-        report.server, report.epoch
-    )
+    format!("database: {}{position}{health}{detail}", report.server)
 }
 
 /// A channel for [`run`].

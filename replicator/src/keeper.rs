@@ -10,15 +10,10 @@ use crate::plugin::{
 };
 use crate::role::{Order, Progress, Report, Role, Server, Upstream};
 
-/// The epoch of reports before the first order ever.
-pub const NO_EPOCH: &str = "0.a";
-
 /// What is known, and what follows from it.
 #[derive(Clone, Debug)]
 pub struct Keeper {
     order: Option<Order>,
-    /// The epoch of the last order, also of a run of the replicator before.
-    epoch: String,
     observed: Observation,
     /// Nobody's order holds: the database must not be writable.
     fenced: bool,
@@ -38,6 +33,9 @@ pub struct Keeper {
     applied: Option<(Access, Server)>,
     /// A checkpoint was done for this order to retire, in this run.
     checkpointed: Option<u64>,
+    /// It was told to cease being read-write, and nothing else was seen of it
+    /// since: it does not count as read-write any more.
+    leaving: bool,
     /// A stop was answered for this order: what does not run now died.
     stop_answered: bool,
     /// The upstream's log has not come for a while: its history is asked again.
@@ -49,11 +47,10 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Begins fenced, with the epoch of the last order of the run before.
-    pub fn new(epoch: String, observed: Observation) -> Self {
+    /// Begins fenced.
+    pub fn new(observed: Observation) -> Self {
         Self {
             order: None,
-            epoch,
             observed,
             fenced: false,
             ending: false,
@@ -63,6 +60,7 @@ impl Keeper {
             rewound: false,
             applied: None,
             checkpointed: None,
+            leaving: false,
             stop_answered: false,
             recheck: false,
             failure: String::new(),
@@ -96,7 +94,6 @@ impl Keeper {
             self.told = false;
         }
         self.fenced = false;
-        self.epoch.clone_from(&order.epoch);
         self.order = Some(order);
     }
 
@@ -113,14 +110,31 @@ impl Keeper {
         if observed.run != self.observed.run {
             self.checkpointed = None;
         }
+        self.leaving &= observed.server == Server::Primary;
         self.observed = observed;
         self.plugin_lost = false;
+    }
+
+    /// The plugin was given a command.
+    pub fn on_commanded(&mut self, command: &Command) {
+        self.leaving = match command {
+            Command::Follow(_)
+            | Command::Rewind(_)
+            | Command::Clone(_)
+            | Command::Stop(Stop { prepare: false }) => self.observed.server == Server::Primary,
+            Command::Promote(_)
+            | Command::Synchronous(_)
+            | Command::Stop(Stop { prepare: true })
+            | Command::Describe(_)
+            | Command::Observe {} => false,
+        };
     }
 
     /// The plugin was started again: what was set is to be set again.
     pub fn on_plugin_started(&mut self) {
         self.applied = None;
         self.progress = None;
+        self.leaving = false;
     }
 
     /// The plugin does not come back.
@@ -166,6 +180,7 @@ impl Keeper {
     /// A command was answered.
     pub fn on_answer(&mut self, command: &Command, answer: &Result<serde_json::Value, Failure>) {
         self.progress = None;
+        self.leaving = false;
         let outcome = answer
             .clone()
             .and_then(|value| self.on_done(command, value));
@@ -260,7 +275,10 @@ impl Keeper {
             Command::Rewind(source) | Command::Clone(source) => {
                 order.role == Role::Standby && Some(&source.upstream) == order.follow.as_ref()
             }
-            Command::Promote(_) => matches!(order.role, Role::Primary | Role::Retiring),
+            Command::Promote(promote) => {
+                matches!(order.role, Role::Primary | Role::Retiring)
+                    && Some(promote.copy) == order.copy
+            }
             Command::Synchronous(synchronous) => {
                 matches!(order.role, Role::Primary | Role::Retiring)
                     && synchronous.copy == order.synchronous
@@ -323,9 +341,12 @@ impl Keeper {
         match self.observed.server {
             Server::Down | Server::Busy if self.died => None,
             Server::Down | Server::Busy | Server::Stopped => Some(start),
-            Server::Standby => Some(Command::Promote(Promote {
-                synchronous: order.synchronous,
-            })),
+            Server::Standby => order.copy.map(|copy| {
+                Command::Promote(Promote {
+                    copy,
+                    synchronous: order.synchronous,
+                })
+            }),
             Server::Primary => {
                 let settled = self.observed.synchronous == order.synchronous
                     && self.is_applied(order, Server::Primary);
@@ -368,8 +389,12 @@ impl Keeper {
             self.failure.clone()
         };
         Report {
-            epoch: self.epoch.clone(),
-            server: observed.server,
+            ticket: self.order.as_ref().map_or(0, |order| order.ticket),
+            server: if self.leaving {
+                Server::Busy
+            } else {
+                observed.server
+            },
             healthy: observed.healthy && !self.plugin_lost,
             copy: observed.copy,
             run: observed.run,

@@ -6,8 +6,12 @@
 
 use core::fmt;
 use core::str::FromStr;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+/// A replicator that has said nothing for a few of these is a lost one.
+pub const HEARTBEAT: Duration = Duration::from_millis(150);
 
 /// A line from vrrpd.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +52,9 @@ pub struct Upstream {
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// The only copy that may be followed, and for which a history of one's
+    /// own may be given up. `None`: there is none yet.
+    pub copy: Option<CopyId>,
 }
 
 impl fmt::Display for Upstream {
@@ -64,11 +71,16 @@ impl fmt::Display for Upstream {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Order {
-    /// The reign that gave it, as `counter.node`; opaque here, and repeated in
-    /// the reports that answer it.
+    /// Repeated in the reports that have taken this order up.
+    pub ticket: u64,
+    /// The reign that gave it, as `counter.node`; for the log.
     pub epoch: String,
     /// What the database shall be.
     pub role: Role,
+    /// The copy that this is meant for: no other is promoted, for
+    /// [`Role::Primary`] and [`Role::Retiring`].
+    #[serde(default)]
+    pub copy: Option<CopyId>,
     /// The manager to replicate from, for [`Role::Standby`].
     #[serde(default)]
     pub follow: Option<Upstream>,
@@ -88,8 +100,10 @@ impl fmt::Debug for Order {
     // Without the password: orders are logged at debug level.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Order")
+            .field("ticket", &self.ticket)
             .field("epoch", &self.epoch)
             .field("role", &self.role)
+            .field("copy", &self.copy)
             .field("follow", &self.follow)
             .field("synchronous", &self.synchronous)
             .field("peers", &self.peers)
@@ -147,13 +161,13 @@ pub struct Progress {
 
 /// What the database is.
 ///
-/// The position is read after `synchronous` was found in effect.
+/// Sent at each change, and at least every [`HEARTBEAT`]. The position is read
+/// after `synchronous` was found in effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// The order that this report has reconciled with: what it says of
-    /// `server` is the outcome of that order or of work towards it. `0.a`
-    /// before the first order ever.
-    pub epoch: String,
+    /// The order that was taken up last: what is said of `server` is its
+    /// outcome, or of work towards it. 0 before the first order of this run.
+    pub ticket: u64,
     /// What the server is doing.
     pub server: Server,
     /// Fit to serve in its role, or to be promoted.
@@ -280,7 +294,7 @@ mod tests {
 
     #[test]
     fn an_order_is_read_as_vrrpd_writes_it() {
-        let line = r#"{"order":{"epoch":"7.a","role":"standby","follow":{"host":"192.0.2.12","port":5432},"synchronous":"00000000000000ff","peers":["192.0.2.12"],"password":"secret","node":"a"}}"#;
+        let line = r#"{"order":{"ticket":5,"epoch":"7.a","role":"standby","copy":null,"follow":{"host":"192.0.2.12","port":5432,"copy":"00000000000000ee"},"synchronous":"00000000000000ff","peers":["192.0.2.12"],"password":"secret","node":"a"}}"#;
         let ToReplicator::Order(order) = serde_json::from_str(line).unwrap();
         assert_eq!(order.role, Role::Standby);
         assert_eq!(order.synchronous, Some(CopyId(255)));
@@ -298,7 +312,7 @@ mod tests {
     #[test]
     fn a_report_is_written_as_vrrpd_reads_it() {
         let report = Report {
-            epoch: "7.a".to_owned(),
+            ticket: 5,
             server: Server::Primary,
             healthy: true,
             copy: Some(CopyId(0xab)),
@@ -317,7 +331,7 @@ mod tests {
             progress: Some(Progress { done: 1, total: 2 }),
             cancelled_waits: 0,
         };
-        let line = r#"{"report":{"epoch":"7.a","server":"primary","healthy":true,"copy":"00000000000000ab","run":3,"synchronous":null,"position":{"timeline":1,"lsn":"0/3000060"},"follower":{"copy":"00000000000000cd","flushed":"1/3000060"},"checkpointed":false,"detail":"","progress":{"done":1,"total":2},"cancelled_waits":0}}"#;
+        let line = r#"{"report":{"ticket":5,"server":"primary","healthy":true,"copy":"00000000000000ab","run":3,"synchronous":null,"position":{"timeline":1,"lsn":"0/3000060"},"follower":{"copy":"00000000000000cd","flushed":"1/3000060"},"checkpointed":false,"detail":"","progress":{"done":1,"total":2},"cancelled_waits":0}}"#;
         let wire = FromReplicator::Report(report);
         assert_eq!(serde_json::to_string(&wire).unwrap(), line);
         assert_eq!(serde_json::from_str::<FromReplicator>(line).unwrap(), wire);

@@ -168,6 +168,8 @@ pub enum Remedy {
 /// Parameters of `promote`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Promote {
+    /// The copy that is meant; another is not promoted.
+    pub copy: CopyId,
     /// The copy that every commit waits for, from the first on.
     pub synchronous: Option<CopyId>,
 }

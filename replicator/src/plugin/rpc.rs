@@ -173,10 +173,11 @@ mod tests {
             jsonrpc: Version::Two,
             id: 7,
             command: Command::Promote(Promote {
+                copy: CopyId(0xee),
                 synchronous: Some(CopyId(0xab)),
             }),
         };
-        let line = r#"{"jsonrpc":"2.0","id":7,"method":"promote","params":{"synchronous":"00000000000000ab"}}"#;
+        let line = r#"{"jsonrpc":"2.0","id":7,"method":"promote","params":{"copy":"00000000000000ee","synchronous":"00000000000000ab"}}"#;
         assert_eq!(serde_json::to_string(&request).unwrap(), line);
         assert_eq!(
             serde_json::from_str::<FromReplicator>(line).unwrap(),

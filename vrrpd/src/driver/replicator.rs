@@ -8,7 +8,7 @@ use std::path::Path;
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use replicator::role;
-use vrrpd_core::pool::database::{Desired, Follower, Observed, Position, Role, Server};
+use vrrpd_core::pool::database::{Desired, Follower, Observed, Position, Role, Server, Ticket};
 use vrrpd_core::pool::record::{CopyId, NodeId};
 
 use crate::config;
@@ -190,7 +190,9 @@ impl ReplicatorLink {
 
 impl Terms {
     fn order(&self, desired: Desired) -> role::Order {
+        let copy = desired.copy.map(|copy| role::CopyId(copy.0));
         role::Order {
+            ticket: desired.ticket.0,
             epoch: desired.epoch.to_string(),
             role: match desired.role {
                 Role::Standby => role::Role::Standby,
@@ -198,10 +200,12 @@ impl Terms {
                 Role::Retiring => role::Role::Retiring,
                 Role::Stopped => role::Role::Stopped,
             },
+            copy: copy.filter(|_| desired.follow.is_none()),
             // The only other copy is the peer's.
             follow: desired.follow.map(|_| role::Upstream {
                 host: self.peer.clone(),
                 port: self.port,
+                copy,
             }),
             synchronous: desired.synchronous.map(|copy| role::CopyId(copy.0)),
             peers: vec![self.peer.clone()],
@@ -216,10 +220,7 @@ fn observed(line: &str) -> Result<(role::Report, Observed), String> {
     let role::FromReplicator::Report(report) =
         serde_json::from_str(line).map_err(|error| error.to_string())?;
     let observed = Observed {
-        epoch: report
-            .epoch
-            .parse()
-            .map_err(|error| format!("epoch {:?}: {error}", report.epoch))?,
+        ticket: Ticket(report.ticket),
         server: match report.server {
             role::Server::Down => Server::Down,
             role::Server::Busy => Server::Busy,
@@ -251,16 +252,13 @@ mod tests {
 
     #[test]
     fn report_is_heard_as_it_was_written() {
-        let line = r#"{"report":{"epoch":"7.a","server":"primary","healthy":true,"copy":"00000000000000ab","run":3,"synchronous":"00000000000000cd","position":{"timeline":2,"lsn":"0/3000060"},"follower":{"copy":"00000000000000cd","flushed":"1/3000060"},"checkpointed":true,"detail":"serves"}}"#;
+        let line = r#"{"report":{"ticket":5,"server":"primary","healthy":true,"copy":"00000000000000ab","run":3,"synchronous":"00000000000000cd","position":{"timeline":2,"lsn":"0/3000060"},"follower":{"copy":"00000000000000cd","flushed":"1/3000060"},"checkpointed":true,"detail":"serves"}}"#;
         let (report, heard) = observed(line).expect("well formed");
         assert_eq!(report.detail, "serves");
         assert_eq!(
             heard,
             Observed {
-                epoch: Epoch {
-                    counter: 7,
-                    node: NodeId::A
-                },
+                ticket: Ticket(5),
                 server: Server::Primary,
                 healthy: true,
                 copy: Some(CopyId(0xab)),
@@ -280,11 +278,11 @@ mod tests {
     }
 
     #[test]
-    fn report_with_an_epoch_that_is_none_is_refused() {
-        let line = r#"{"report":{"epoch":"seven","server":"down","healthy":false,"copy":null,"run":0,"synchronous":null,"position":null,"follower":null,"checkpointed":false,"detail":""}}"#;
+    fn report_without_a_ticket_is_refused() {
+        let line = r#"{"report":{"ticket":"five","server":"down","healthy":false,"copy":null,"run":0,"synchronous":null,"position":null,"follower":null,"checkpointed":false,"detail":""}}"#;
         assert_eq!(
             observed(line).unwrap_err(),
-            "epoch \"seven\": an epoch is a number, a full stop and one of a, b, r"
+            "invalid type: string \"five\", expected u64 at line 1 column 27"
         );
     }
 
@@ -297,18 +295,20 @@ mod tests {
             password: "secret".into(),
         };
         let order = terms.order(Desired {
+            ticket: Ticket(6),
             epoch: Epoch {
                 counter: 9,
                 node: NodeId::A,
             },
             role: Role::Standby,
+            copy: Some(CopyId(0xee)),
             follow: Some(NodeId::A),
             synchronous: None,
         });
         let line = serde_json::to_string(&role::ToReplicator::Order(order)).expect("plain data");
         assert_eq!(
             line,
-            r#"{"order":{"epoch":"9.a","role":"standby","follow":{"host":"192.0.2.11","port":5433},"synchronous":null,"peers":["192.0.2.11"],"password":"secret","node":"b"}}"#
+            r#"{"order":{"ticket":6,"epoch":"9.a","role":"standby","copy":null,"follow":{"host":"192.0.2.11","port":5433,"copy":"00000000000000ee"},"synchronous":null,"peers":["192.0.2.11"],"password":"secret","node":"b"}}"#
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Runs schedules of the pool, and says which seed broke what.
 //!
-//! `simulator [--seed N [--trace] | --seeds N..M | --seconds S]`
+//! `simulator [--break RULE] [--seed N [--trace] | --seeds N..M | --seconds S]`
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -11,9 +11,17 @@ use simulator::plan::Plan;
 use simulator::world::Trace;
 use simulator::{Outcome, run};
 
-const USAGE: &str = "usage: simulator [--seed N [--trace] | --seeds N..M | --seconds S]";
+const USAGE: &str =
+    "usage: simulator [--break RULE] [--seed N [--trace] | --seeds N..M | --seconds S]";
 
 /// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Request {
+    /// The rule of the protocol, or of the simulator's own side, to break.
+    broken: Option<String>,
+    task: Task,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Task {
     One { seed: u64, trace: Trace },
@@ -31,13 +39,28 @@ impl fmt::Display for UsageError {
     }
 }
 
-fn parse(arguments: &[String]) -> Result<Task, UsageError> {
+fn parse(arguments: &[String]) -> Result<Request, UsageError> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (broken, words) = match words[..] {
+        ["--break", rule, ..] => (Some(rule.to_owned()), &words[2..]),
+        _ => (None, &words[..]),
+    };
+    if let Some(rule) = &broken
+        && Plan::calm(0).breaking(rule).is_none()
+    {
+        let what = format!("'{rule}' is no rule: use a name from vrrpd/core/src/pool/rule.rs");
+        return Err(UsageError(what));
+    }
+    let task = parse_task(words)?;
+    Ok(Request { broken, task })
+}
+
+fn parse_task(words: &[&str]) -> Result<Task, UsageError> {
     let number = |text: &str| {
         text.parse::<u64>()
             .map_err(|_| UsageError(format!("'{text}' is no number: use 0 to 2^64 - 1")))
     };
-    match words[..] {
+    match *words {
         ["--seed", seed] => Ok(Task::One {
             seed: number(seed)?,
             trace: Trace::Off,
@@ -106,31 +129,38 @@ impl fmt::Display for Sum {
 }
 
 /// Runs `seed`; false, with a word about it, if it broke something.
-fn passes(seed: u64, trace: Trace, sum: &mut Sum) -> bool {
-    let outcome = run(Plan::from_seed(seed), trace);
+fn passes(seed: u64, broken: Option<&str>, trace: Trace, sum: &mut Sum) -> bool {
+    let plan = Plan::from_seed(seed);
+    let plan = match broken {
+        Some(rule) => plan.breaking(rule).unwrap_or_else(|| Plan::from_seed(seed)),
+        None => plan,
+    };
+    let outcome = run(plan, trace);
     sum.add(&outcome);
     let Some(violation) = outcome.violation else {
         return true;
     };
     println!("seed {seed}: {violation}");
     if trace == Trace::Off {
-        println!("replay: cargo run --release -p simulator -- --seed {seed} --trace");
+        let broken = broken.map_or_else(String::new, |rule| format!("--break {rule} "));
+        println!("replay: cargo run --release -p simulator -- {broken}--seed {seed} --trace");
     }
     false
 }
 
-fn perform(task: Task) -> bool {
+fn perform(request: &Request) -> bool {
+    let broken = request.broken.as_deref();
     let began = Instant::now();
     let mut sum = Sum::default();
-    let well = match task {
+    let well = match request.task {
         Task::One { seed, trace } => {
             println!("seed {seed}");
-            passes(seed, trace, &mut sum)
+            passes(seed, broken, trace, &mut sum)
         }
         Task::Range { from, to } => {
             println!("seeds {from}..{to}");
             let failed = (from..to)
-                .filter(|&seed| !passes(seed, Trace::Off, &mut sum))
+                .filter(|&seed| !passes(seed, broken, Trace::Off, &mut sum))
                 .count();
             failed == 0
         }
@@ -140,7 +170,7 @@ fn perform(task: Task) -> bool {
             let mut seed = first;
             let mut well = true;
             while well && began.elapsed() < span {
-                well = passes(seed, Trace::Off, &mut sum);
+                well = passes(seed, broken, Trace::Off, &mut sum);
                 seed += 1;
             }
             well
@@ -153,7 +183,7 @@ fn perform(task: Task) -> bool {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match parse(&arguments) {
-        Ok(task) if perform(task) => ExitCode::SUCCESS,
+        Ok(request) if perform(&request) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(mistake) => {
             eprintln!("simulator: {mistake}");
@@ -167,24 +197,34 @@ mod tests {
     use super::{Task, parse};
     use simulator::world::Trace;
 
+    fn task(text: &str) -> Option<Task> {
+        parse(&words(text)).ok().map(|request| request.task)
+    }
+
     fn words(text: &str) -> Vec<String> {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
     #[test]
     fn one_seed_may_be_traced() {
-        let task = Task::One {
+        let one = Task::One {
             seed: 7,
             trace: Trace::Print,
         };
-        assert_eq!(parse(&words("--seed 7 --trace")), Ok(task));
+        assert_eq!(task("--seed 7 --trace"), Some(one));
     }
 
     #[test]
     fn a_range_has_two_ends() {
-        let task = Task::Range { from: 3, to: 9 };
-        assert_eq!(parse(&words("--seeds 3..9")), Ok(task));
+        assert_eq!(task("--seeds 3..9"), Some(Task::Range { from: 3, to: 9 }));
         assert!(parse(&words("--seeds 3")).is_err());
+    }
+
+    #[test]
+    fn a_rule_to_break_has_a_name() {
+        let request = parse(&words("--break OneProposal --seed 1"));
+        assert!(request.is_ok_and(|request| request.broken.as_deref() == Some("OneProposal")));
+        assert!(parse(&words("--break Nothing --seed 1")).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use vrrpd_core::pool::database::{Desired, Follower, Observed, Position, Role, Server};
+use vrrpd_core::pool::database::{Desired, Follower, Observed, Position, Role, Server, Ticket};
 use vrrpd_core::pool::record::{CopyId, Epoch, NodeId};
 
 use crate::ledger::{Entry, Ledger};
@@ -114,8 +114,10 @@ pub struct Manager {
     pub connected: bool,
     /// The order received last.
     pub order: Option<Desired>,
-    /// The epoch of the order that was taken up.
-    pub reconciled: Epoch,
+    /// The order that was taken up.
+    pub reconciled: Ticket,
+    /// The reign that gave it.
+    pub epoch: Epoch,
     /// Reported read-write under the order that holds: once it dies, it is
     /// not started again before another role is ordered.
     pub served: bool,
@@ -133,6 +135,8 @@ pub struct Manager {
     pub reports: VecDeque<Observed>,
     /// The report that left last.
     pub reported: Option<Observed>,
+    /// How many reports have left.
+    pub said: u64,
     /// A report of a moved position is due.
     pub reporting: bool,
 }
@@ -161,7 +165,8 @@ impl Manager {
             socket: 0,
             connected: false,
             order: None,
-            reconciled: Epoch::ZERO,
+            reconciled: Ticket::default(),
+            epoch: Epoch::ZERO,
             served: false,
             checkpointed: false,
             task: None,
@@ -170,6 +175,7 @@ impl Manager {
             orders: VecDeque::new(),
             reports: VecDeque::new(),
             reported: None,
+            said: 0,
             reporting: false,
         }
     }
@@ -198,7 +204,7 @@ impl Manager {
             lsn: self.directory.end(),
         };
         Observed {
-            epoch: self.reconciled,
+            ticket: self.reconciled,
             server: self.server,
             healthy: self.is_healthy(),
             copy: self.directory.copy,

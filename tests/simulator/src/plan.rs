@@ -155,10 +155,26 @@ pub enum Flaw {
     /// Synchronous replication is switched off, as it is no longer ordered,
     /// before a server that is to be a standby is stopped.
     RelaxesBeforeStopping,
+    /// A copy that the order is not meant for is promoted, or followed.
+    IgnoresCopy,
     /// A message leaves before what it depends on is on disk.
     SendsBeforePersisting,
     /// The kernel does not end the gate and the address.
     FencesDoNotExpire,
+}
+
+impl Flaw {
+    /// Every flaw.
+    pub const ALL: &'static [Self] = &[
+        Self::KeepsCopyId,
+        Self::ReportsSynchronousEarly,
+        Self::ReadsPositionEarly,
+        Self::RestartsUnasked,
+        Self::RelaxesBeforeStopping,
+        Self::IgnoresCopy,
+        Self::SendsBeforePersisting,
+        Self::FencesDoNotExpire,
+    ];
 }
 
 /// Everything that a schedule is drawn from.
@@ -228,7 +244,7 @@ impl Plan {
         let mut plan = Self {
             advertise_interval: Duration::from_millis(interval),
             lease: Duration::from_millis(lease),
-            remove_after: Duration::from_millis(lease.max(random.pick(&[100u64, 400, 800]))),
+            remove_after: Duration::from_millis(lease.max(random.pick(&[300u64, 400, 800]))),
             active: random.chance(300),
             durability: if random.chance(100) {
                 Durability::Strict
@@ -317,6 +333,20 @@ impl Plan {
         u64::try_from(self.lease.as_nanos()).unwrap_or(Nanos::MAX)
     }
 
+    /// The same schedule, with the rule or flaw of that name broken; `None`
+    /// if there is none.
+    pub fn breaking(mut self, name: &str) -> Option<Self> {
+        self.rule = Rule::ALL
+            .iter()
+            .copied()
+            .find(|rule| format!("{rule:?}") == name);
+        self.flaw = Flaw::ALL
+            .iter()
+            .copied()
+            .find(|flaw| format!("{flaw:?}") == name);
+        (self.rule.is_some() || self.flaw.is_some()).then_some(self)
+    }
+
     /// What the member of `id` is told.
     pub fn config(&self, id: NodeId) -> Config {
         Config {
@@ -326,7 +356,7 @@ impl Plan {
             remove_after: self.remove_after,
             switchover_timeout: self.lease * 8,
             promote_timeout: self.lease * 10,
-            replicator_timeout: self.lease * 3,
+            replicator_timeout: (self.lease * 3).max(Duration::from_millis(600)),
             stable: self.lease * 4,
             active: self.active,
             durability: self.durability,

@@ -212,7 +212,7 @@ impl World {
         let Some(reign) = self.reign.filter(|reign| reign.node != id) else {
             return true;
         };
-        let forced = self.checker.forced && self.manager(id).reconciled < reign.epoch;
+        let forced = self.checker.forced && self.manager(id).epoch < reign.epoch;
         forced
             || self
                 .manager(reign.node)
@@ -232,8 +232,8 @@ impl World {
             return;
         }
         let reign = self.reign.filter(|reign| reign.node != id);
-        let forced = self.checker.forced
-            && reign.is_some_and(|reign| self.manager(id).reconciled < reign.epoch);
+        let forced =
+            self.checker.forced && reign.is_some_and(|reign| self.manager(id).epoch < reign.epoch);
         if !forced {
             self.ledger.acknowledge(entry);
         }

@@ -338,11 +338,12 @@ impl World {
         let Some(state) = self.host(id).disk.state else {
             return;
         };
-        let known = id.others().iter().all(|&other| {
-            self.host(other).daemon.is_some()
-                && self.heard[other.index()][id.index()]
-                    == Some((self.host(other).boot, state.incarnation, state.boots))
-        });
+        let known = self.host(id).is_awake()
+            && id.others().iter().all(|&other| {
+                self.host(other).daemon.is_some()
+                    && self.heard[other.index()][id.index()]
+                        == Some((self.host(other).boot, state.incarnation, state.boots))
+            });
         let earlier = self.host(id).disk.earlier.clone();
         let fit: Vec<_> = earlier
             .into_iter()

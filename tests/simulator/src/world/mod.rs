@@ -55,6 +55,8 @@ pub(crate) enum What {
     Order(NodeId, u32),
     /// A report reaches the daemon.
     Report(NodeId, u32),
+    /// A silent replicator says that it is there: its report before.
+    Heartbeat(NodeId, u64),
     /// A report of a moved position leaves.
     ReportMoved(NodeId),
     /// Work on a server ends.
@@ -322,6 +324,7 @@ impl World {
             What::Connect(id, socket) => self.on_connect(id, socket),
             What::Order(id, socket) => self.on_order(id, socket),
             What::Report(id, socket) => self.on_report(id, socket),
+            What::Heartbeat(id, said) => self.on_heartbeat(id, said),
             What::ReportMoved(id) => self.on_report_moved(id),
             What::Done(id, work) => self.on_done(id, work),
             What::Reconcile(id) => self.on_reconcile(id),

@@ -13,6 +13,9 @@ use crate::plan::Flaw;
 /// A position that moves is reported so often.
 const REPORT_EVERY: Nanos = 10 * MILLIS;
 
+/// A replicator is silent no longer than this.
+const HEARTBEAT: Nanos = 200 * MILLIS;
+
 /// The replicator looks again so often at what it waits for.
 const RETRY: Nanos = 25 * MILLIS;
 
@@ -164,31 +167,35 @@ impl World {
             }
             return;
         }
-        self.manager_mut(id).reconciled = order.epoch;
+        let manager = self.manager_mut(id);
+        manager.reconciled = order.ticket;
+        manager.epoch = order.epoch;
         let relaxes = self.plan.flaw == Some(Flaw::RelaxesBeforeStopping);
         if Manager::is_read_write(order.role) || relaxes {
             self.set_synchronous(id, order.synchronous);
         }
         match order.role {
-            Role::Standby => self.towards_standby(id, order.follow),
-            Role::Primary | Role::Retiring => self.towards_primary(id, order.role),
+            Role::Standby => self.towards_standby(id, &order),
+            Role::Primary | Role::Retiring => self.towards_primary(id, &order),
             Role::Stopped => self.towards_stopped(id),
         }
         self.report(id);
     }
 
-    fn towards_standby(&mut self, id: NodeId, follow: Option<NodeId>) {
+    fn towards_standby(&mut self, id: NodeId, order: &Desired) {
         match self.manager(id).server {
             Server::Primary => self.begin(id, Task::Kill),
-            Server::Down | Server::Stopped => self.start_or_copy(id, follow),
-            Server::Standby => self.tend_stream(id, follow),
+            Server::Down | Server::Stopped => self.start_or_copy(id, order),
+            Server::Standby => self.tend_stream(id, order),
             Server::Busy => {}
         }
     }
 
     /// Whether a rewind is needed is judged from the two histories.
-    fn start_or_copy(&mut self, id: NodeId, follow: Option<NodeId>) {
-        let leader = follow.filter(|&leader| self.can_follow(id, leader));
+    fn start_or_copy(&mut self, id: NodeId, order: &Desired) {
+        let leader = order
+            .follow
+            .filter(|&leader| self.can_follow(id, leader) && self.is_meant(leader, order));
         let ruined = self.manager(id).directory.ruined;
         let diverged = leader.is_some_and(|leader| !self.is_prefix(id, leader));
         match leader {
@@ -198,26 +205,29 @@ impl World {
         }
     }
 
-    fn towards_primary(&mut self, id: NodeId, role: Role) {
+    /// Whether the directory of `id` is the copy that `order` is meant for.
+    pub(crate) fn is_meant(&self, id: NodeId, order: &Desired) -> bool {
+        let copy = self.manager(id).directory.copy;
+        copy.is_some() && copy == order.copy || self.plan.flaw == Some(Flaw::IgnoresCopy)
+    }
+
+    fn towards_primary(&mut self, id: NodeId, order: &Desired) {
         let manager = self.manager(id);
         match manager.server {
             Server::Down | Server::Stopped => {
-                if manager.directory.ruined {
-                    return;
-                }
-                if self.may_start(manager, role) {
+                if !manager.directory.ruined && self.may_start(manager, order.role) {
                     self.begin(id, Task::Start);
                 }
             }
             Server::Standby => {
-                if !manager.failed {
+                if !manager.failed && self.is_meant(id, order) {
                     self.begin(id, Task::Promote);
                 }
             }
             Server::Primary => {
                 let manager = self.manager_mut(id);
                 manager.served = true;
-                manager.checkpointed |= role == Role::Retiring && !manager.hung;
+                manager.checkpointed |= order.role == Role::Retiring && !manager.hung;
             }
             Server::Busy => {}
         }
@@ -291,6 +301,7 @@ impl World {
                 Flaw::KeepsCopyId
                 | Flaw::RestartsUnasked
                 | Flaw::RelaxesBeforeStopping
+                | Flaw::IgnoresCopy
                 | Flaw::SendsBeforePersisting
                 | Flaw::FencesDoNotExpire,
             )
@@ -304,8 +315,24 @@ impl World {
         let manager = self.manager_mut(id);
         manager.reported = Some(observed);
         manager.reports.push_back(observed);
-        let socket = manager.socket;
+        manager.said += 1;
+        let (socket, said) = (manager.socket, manager.said);
         self.after(delay, What::Report(id, socket));
+        self.after(HEARTBEAT, What::Heartbeat(id, said));
+    }
+
+    /// Nothing was reported for a while.
+    pub(crate) fn on_heartbeat(&mut self, id: NodeId, said: u64) {
+        let manager = self.manager(id);
+        if manager.said != said || !manager.connected || !manager.replicator {
+            return;
+        }
+        if self.host(id).is_awake() {
+            let observed = self.observe(id);
+            self.send_report(id, observed);
+        } else {
+            self.after(HEARTBEAT, What::Heartbeat(id, said));
+        }
     }
 
     pub(crate) fn on_report_moved(&mut self, id: NodeId) {

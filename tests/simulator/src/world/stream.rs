@@ -1,7 +1,7 @@
 //! Streaming replication between the managers' databases, over a link that
 //! is slower and fails by itself.
 
-use vrrpd_core::pool::database::{Follower, Server};
+use vrrpd_core::pool::database::{Desired, Follower, Server};
 use vrrpd_core::pool::record::NodeId;
 
 use super::{What, World};
@@ -31,7 +31,8 @@ impl World {
 
     /// A standby that follows keeps following, or begins to; a history that
     /// has parted from the leader's is given up for a copy.
-    pub(crate) fn tend_stream(&mut self, id: NodeId, follow: Option<NodeId>) {
+    pub(crate) fn tend_stream(&mut self, id: NodeId, order: &Desired) {
+        let follow = order.follow;
         let following = self.manager(id).leader;
         if following.is_some() && following != follow {
             self.end_stream(id);
@@ -42,7 +43,7 @@ impl World {
         if following == follow {
             return;
         }
-        if !self.can_follow(id, leader) {
+        if !self.can_follow(id, leader) || !self.is_meant(leader, order) {
             self.reconcile_later(id);
         } else if self.is_prefix(id, leader) {
             self.begin_stream(id, leader);

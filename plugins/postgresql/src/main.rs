@@ -1,0 +1,3 @@
+//! The PostgreSQL plugin.
+#![forbid(unsafe_code)]
+fn main() {}

@@ -314,6 +314,3 @@ pub struct Received {
     /// What it says.
     pub advert: Advert,
 }
-
-#[cfg(test)]
-mod tests;

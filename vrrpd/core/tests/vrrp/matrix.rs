@@ -1,0 +1,629 @@
+//! Every state meets every event: exact orders, in order.
+
+use vrrpd_core::packet::Refusal;
+use vrrpd_core::router::{Config, Event, StateName};
+
+use crate::support::*;
+
+/// What can be heard, with a label for the table.
+const EVENTS: [&str; 21] = [
+    "Startup",
+    "Shutdown",
+    "Wake, due",
+    "AdvertReceived, priority 0",
+    "AdvertReceived, lower",
+    "AdvertReceived, equal, smaller address",
+    "AdvertReceived, equal, larger address",
+    "AdvertReceived, higher",
+    "PacketRefused",
+    "InterfaceUp",
+    "InterfaceDown",
+    "SourceChanged, another",
+    "SourceChanged, lost",
+    "StandingChanged, lower",
+    "StandingChanged, fault",
+    "AddressDeleted",
+    "Reload, same",
+    "Reload, other address",
+    "Hold",
+    "Hold, passed",
+    "Drop",
+];
+
+/// The label's event. Each variant of [`Event`] stands for at least one label.
+fn event(label: &str, bench: &Bench, config: &Config) -> Event {
+    let reload = |config: Config| Event::Reload {
+        config: Box::new(config),
+        standing: fit(150),
+    };
+    match label {
+        "Startup" => Event::Startup,
+        "Shutdown" => Event::Shutdown,
+        "Wake, due" => Event::Wake,
+        "AdvertReceived, priority 0" => Event::AdvertReceived(advert(LARGER, 0)),
+        "AdvertReceived, lower" => Event::AdvertReceived(advert(LARGER, 100)),
+        "AdvertReceived, equal, smaller address" => Event::AdvertReceived(advert(SMALLER, 150)),
+        "AdvertReceived, equal, larger address" => Event::AdvertReceived(advert(LARGER, 150)),
+        "AdvertReceived, higher" => Event::AdvertReceived(advert(SMALLER, 200)),
+        "PacketRefused" => Event::PacketRefused {
+            refusal: Refusal::Checksum,
+            source: ip(LARGER),
+        },
+        "InterfaceUp" => Event::InterfaceUp,
+        "InterfaceDown" => Event::InterfaceDown,
+        "SourceChanged, another" => Event::SourceChanged(Some(ip("192.0.2.12"))),
+        "SourceChanged, lost" => Event::SourceChanged(None),
+        "StandingChanged, lower" => Event::StandingChanged(fit(90)),
+        "StandingChanged, fault" => Event::StandingChanged(failed()),
+        "AddressDeleted" => Event::AddressDeleted(ip("192.0.2.100")),
+        "Reload, same" => reload(config.clone()),
+        "Reload, other address" => reload(Config {
+            addresses: vec![address("192.0.2.101/24")],
+            ..config.clone()
+        }),
+        "Hold" => Event::Hold {
+            until: bench.now + ms(2000),
+        },
+        "Hold, passed" => Event::Hold { until: bench.now },
+        "Drop" => Event::Drop,
+        other => panic!("no such event: {other}"),
+    }
+}
+
+/// The variant that a label stands for; a new variant does not compile until
+/// it is here.
+fn variant(event: &Event) -> &'static str {
+    match event {
+        Event::Startup => "Startup",
+        Event::Shutdown => "Shutdown",
+        Event::Wake => "Wake",
+        Event::AdvertReceived(_) => "AdvertReceived",
+        Event::PacketRefused { .. } => "PacketRefused",
+        Event::InterfaceUp => "InterfaceUp",
+        Event::InterfaceDown => "InterfaceDown",
+        Event::SourceChanged(_) => "SourceChanged",
+        Event::StandingChanged(_) => "StandingChanged",
+        Event::AddressDeleted(_) => "AddressDeleted",
+        Event::Reload { .. } => "Reload",
+        Event::Hold { .. } => "Hold",
+        Event::Drop => "Drop",
+    }
+}
+
+const VARIANTS: [&str; 13] = [
+    "Startup",
+    "Shutdown",
+    "Wake",
+    "AdvertReceived",
+    "PacketRefused",
+    "InterfaceUp",
+    "InterfaceDown",
+    "SourceChanged",
+    "StandingChanged",
+    "AddressDeleted",
+    "Reload",
+    "Hold",
+    "Drop",
+];
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum From {
+    /// Not started; the interface is up and has its address.
+    NotStarted,
+    /// Started; the interface is down.
+    Down,
+    Backup,
+    Active,
+    /// The pool decides.
+    GovernedBackup,
+    GovernedActive,
+}
+
+const STATES: [From; 6] = [
+    From::NotStarted,
+    From::Down,
+    From::Backup,
+    From::Active,
+    From::GovernedBackup,
+    From::GovernedActive,
+];
+
+impl From {
+    fn config(self) -> Config {
+        match self {
+            Self::NotStarted | Self::Down | Self::Backup | Self::Active => config(),
+            Self::GovernedBackup | Self::GovernedActive => governed(),
+        }
+    }
+
+    fn bench(self) -> Bench {
+        let config = self.config();
+        match self {
+            Self::NotStarted => {
+                let mut bench = Bench::new(config);
+                bench.hear(Event::InterfaceUp);
+                bench.hear(Event::SourceChanged(Some(ip(OWN))));
+                bench
+            }
+            Self::Down => {
+                let mut bench = Bench::started(config);
+                bench.hear(Event::InterfaceDown);
+                bench
+            }
+            Self::Backup | Self::GovernedBackup => Bench::started(config),
+            Self::Active | Self::GovernedActive => Bench::active(config),
+        }
+    }
+}
+
+use StateName::{Active, Backup, Initialize};
+
+const REFUSED: &str =
+    "notice: refused a packet from 192.0.2.110 (1 so far): its checksum is wrong";
+const ADVERT: &str = "advert 150 from 192.0.2.11";
+const RENEW: &str = "renew for 601.5625ms";
+const REMOVE: &str = "remove 192.0.2.100/24";
+const STOPS: &str = "advert 0 from 192.0.2.11";
+const ANNOUNCE: &str = "announce 192.0.2.100/24 x1";
+const SOURCE: &str = "notice: advertises from 192.0.2.12 from now on";
+const PRIORITY: &str = "notice: priority 150 -> 90";
+const LOWER: &str = "notice: 192.0.2.110 advertises too, with priority 100: announced again";
+
+type Row = (From, &'static str, StateName, &'static [&'static str]);
+
+const MATRIX: &[Row] = &[
+    (
+        From::NotStarted,
+        "Startup",
+        Backup,
+        &[REMOVE, "Initialize -> Backup: started, listens first"],
+    ),
+    (From::NotStarted, "Shutdown", Initialize, &[]),
+    (From::NotStarted, "Wake, due", Initialize, &[]),
+    (From::NotStarted, "AdvertReceived, priority 0", Initialize, &[]),
+    (From::NotStarted, "AdvertReceived, lower", Initialize, &[]),
+    (
+        From::NotStarted,
+        "AdvertReceived, equal, smaller address",
+        Initialize,
+        &[],
+    ),
+    (
+        From::NotStarted,
+        "AdvertReceived, equal, larger address",
+        Initialize,
+        &[],
+    ),
+    (From::NotStarted, "AdvertReceived, higher", Initialize, &[]),
+    (From::NotStarted, "PacketRefused", Initialize, &[REFUSED]),
+    (From::NotStarted, "InterfaceUp", Initialize, &[]),
+    (From::NotStarted, "InterfaceDown", Initialize, &[]),
+    (From::NotStarted, "SourceChanged, another", Initialize, &[]),
+    (From::NotStarted, "SourceChanged, lost", Initialize, &[]),
+    (From::NotStarted, "StandingChanged, lower", Initialize, &[PRIORITY]),
+    (From::NotStarted, "StandingChanged, fault", Initialize, &[]),
+    (From::NotStarted, "AddressDeleted", Initialize, &[]),
+    (From::NotStarted, "Reload, same", Initialize, &[]),
+    (From::NotStarted, "Reload, other address", Initialize, &[]),
+    (From::NotStarted, "Hold", Initialize, &[]),
+    (From::NotStarted, "Hold, passed", Initialize, &[]),
+    (From::NotStarted, "Drop", Initialize, &[]),
+    //
+    (From::Down, "Startup", Initialize, &[]),
+    (From::Down, "Shutdown", Initialize, &[]),
+    (From::Down, "Wake, due", Initialize, &[]),
+    (From::Down, "AdvertReceived, priority 0", Initialize, &[]),
+    (From::Down, "AdvertReceived, lower", Initialize, &[]),
+    (
+        From::Down,
+        "AdvertReceived, equal, smaller address",
+        Initialize,
+        &[],
+    ),
+    (
+        From::Down,
+        "AdvertReceived, equal, larger address",
+        Initialize,
+        &[],
+    ),
+    (From::Down, "AdvertReceived, higher", Initialize, &[]),
+    (From::Down, "PacketRefused", Initialize, &[REFUSED]),
+    (
+        From::Down,
+        "InterfaceUp",
+        Backup,
+        &["Initialize -> Backup: over: the interface is down"],
+    ),
+    (From::Down, "InterfaceDown", Initialize, &[]),
+    (From::Down, "SourceChanged, another", Initialize, &[]),
+    (From::Down, "SourceChanged, lost", Initialize, &[]),
+    (From::Down, "StandingChanged, lower", Initialize, &[PRIORITY]),
+    (From::Down, "StandingChanged, fault", Initialize, &[]),
+    (From::Down, "AddressDeleted", Initialize, &[]),
+    (From::Down, "Reload, same", Initialize, &[]),
+    (From::Down, "Reload, other address", Initialize, &[]),
+    (From::Down, "Hold", Initialize, &[]),
+    (From::Down, "Hold, passed", Initialize, &[]),
+    (From::Down, "Drop", Initialize, &[]),
+    //
+    (From::Backup, "Startup", Backup, &[]),
+    (
+        From::Backup,
+        "Shutdown",
+        Initialize,
+        &["Backup -> Initialize: shutdown"],
+    ),
+    (
+        From::Backup,
+        "Wake, due",
+        Active,
+        &[
+            ADVERT,
+            "add 192.0.2.100/24 for 601.5625ms",
+            ANNOUNCE,
+            "Backup -> Active: Active_Down_Timer expired after 0.683 s",
+        ],
+    ),
+    (From::Backup, "AdvertReceived, priority 0", Backup, &[]),
+    (From::Backup, "AdvertReceived, lower", Backup, &[]),
+    (
+        From::Backup,
+        "AdvertReceived, equal, smaller address",
+        Backup,
+        &[],
+    ),
+    (
+        From::Backup,
+        "AdvertReceived, equal, larger address",
+        Backup,
+        &[],
+    ),
+    (From::Backup, "AdvertReceived, higher", Backup, &[]),
+    (From::Backup, "PacketRefused", Backup, &[REFUSED]),
+    (From::Backup, "InterfaceUp", Backup, &[]),
+    (
+        From::Backup,
+        "InterfaceDown",
+        Initialize,
+        &["Backup -> Initialize: the interface is down"],
+    ),
+    (From::Backup, "SourceChanged, another", Backup, &[SOURCE]),
+    (
+        From::Backup,
+        "SourceChanged, lost",
+        Initialize,
+        &["Backup -> Initialize: the interface has no address to advertise from"],
+    ),
+    (From::Backup, "StandingChanged, lower", Backup, &[PRIORITY]),
+    (
+        From::Backup,
+        "StandingChanged, fault",
+        Initialize,
+        &["Backup -> Initialize: check gateway fails"],
+    ),
+    (From::Backup, "AddressDeleted", Backup, &[]),
+    (From::Backup, "Reload, same", Backup, &[]),
+    (From::Backup, "Reload, other address", Backup, &[]),
+    (From::Backup, "Hold", Backup, &[]),
+    (From::Backup, "Hold, passed", Backup, &[]),
+    (From::Backup, "Drop", Backup, &[]),
+    //
+    (From::Active, "Startup", Active, &[]),
+    (
+        From::Active,
+        "Shutdown",
+        Initialize,
+        &[REMOVE, STOPS, "Active -> Initialize: shutdown"],
+    ),
+    (From::Active, "Wake, due", Active, &[ADVERT, RENEW]),
+    (
+        From::Active,
+        "AdvertReceived, priority 0",
+        Active,
+        &[
+            ADVERT,
+            "notice: 192.0.2.110 was Active too, and stops: announced again",
+            ANNOUNCE,
+        ],
+    ),
+    (
+        From::Active,
+        "AdvertReceived, lower",
+        Active,
+        &[ADVERT, LOWER, ANNOUNCE],
+    ),
+    (
+        From::Active,
+        "AdvertReceived, equal, smaller address",
+        Active,
+        &[
+            ADVERT,
+            "notice: 192.0.2.10 advertises too, with priority 150: announced again",
+            ANNOUNCE,
+        ],
+    ),
+    (
+        From::Active,
+        "AdvertReceived, equal, larger address",
+        Backup,
+        &[
+            REMOVE,
+            "Active -> Backup: 192.0.2.110 has the same priority 150 and the larger address",
+        ],
+    ),
+    (
+        From::Active,
+        "AdvertReceived, higher",
+        Backup,
+        &[
+            REMOVE,
+            "Active -> Backup: 192.0.2.10 has the higher priority 200 (ours is 150)",
+        ],
+    ),
+    (From::Active, "PacketRefused", Active, &[REFUSED]),
+    (From::Active, "InterfaceUp", Active, &[]),
+    (
+        From::Active,
+        "InterfaceDown",
+        Initialize,
+        &[REMOVE, STOPS, "Active -> Initialize: the interface is down"],
+    ),
+    (From::Active, "SourceChanged, another", Active, &[SOURCE]),
+    (
+        From::Active,
+        "SourceChanged, lost",
+        Initialize,
+        &[
+            REMOVE,
+            STOPS,
+            "Active -> Initialize: the interface has no address to advertise from",
+        ],
+    ),
+    (
+        From::Active,
+        "StandingChanged, lower",
+        Active,
+        &[PRIORITY, "advert 90 from 192.0.2.11"],
+    ),
+    (
+        From::Active,
+        "StandingChanged, fault",
+        Initialize,
+        &[REMOVE, STOPS, "Active -> Initialize: check gateway fails"],
+    ),
+    (
+        From::Active,
+        "AddressDeleted",
+        Active,
+        &[
+            "add 192.0.2.100/24 for 601.5625ms",
+            ANNOUNCE,
+            "notice: another program deleted 192.0.2.100: put back (1 times lately)",
+        ],
+    ),
+    (From::Active, "Reload, same", Active, &[]),
+    (
+        From::Active,
+        "Reload, other address",
+        Active,
+        &[
+            REMOVE,
+            "add 192.0.2.101/24 for 601.5625ms",
+            "announce 192.0.2.101/24 x1",
+            ADVERT,
+        ],
+    ),
+    (From::Active, "Hold", Active, &[]),
+    (From::Active, "Hold, passed", Active, &[]),
+    (From::Active, "Drop", Active, &[]),
+    //
+    (From::GovernedBackup, "Startup", Backup, &[]),
+    (
+        From::GovernedBackup,
+        "Shutdown",
+        Initialize,
+        &["Backup -> Initialize: shutdown"],
+    ),
+    (From::GovernedBackup, "Wake, due", Backup, &[]),
+    (From::GovernedBackup, "AdvertReceived, priority 0", Backup, &[]),
+    (From::GovernedBackup, "AdvertReceived, lower", Backup, &[]),
+    (
+        From::GovernedBackup,
+        "AdvertReceived, equal, smaller address",
+        Backup,
+        &[],
+    ),
+    (
+        From::GovernedBackup,
+        "AdvertReceived, equal, larger address",
+        Backup,
+        &[],
+    ),
+    (From::GovernedBackup, "AdvertReceived, higher", Backup, &[]),
+    (From::GovernedBackup, "PacketRefused", Backup, &[REFUSED]),
+    (From::GovernedBackup, "InterfaceUp", Backup, &[]),
+    (
+        From::GovernedBackup,
+        "InterfaceDown",
+        Initialize,
+        &["Backup -> Initialize: the interface is down"],
+    ),
+    (
+        From::GovernedBackup,
+        "SourceChanged, another",
+        Backup,
+        &[SOURCE],
+    ),
+    (
+        From::GovernedBackup,
+        "SourceChanged, lost",
+        Initialize,
+        &["Backup -> Initialize: the interface has no address to advertise from"],
+    ),
+    (
+        From::GovernedBackup,
+        "StandingChanged, lower",
+        Backup,
+        &[PRIORITY],
+    ),
+    (
+        From::GovernedBackup,
+        "StandingChanged, fault",
+        Initialize,
+        &["Backup -> Initialize: check gateway fails"],
+    ),
+    (From::GovernedBackup, "AddressDeleted", Backup, &[]),
+    (From::GovernedBackup, "Reload, same", Backup, &[]),
+    (From::GovernedBackup, "Reload, other address", Backup, &[]),
+    (
+        From::GovernedBackup,
+        "Hold",
+        Active,
+        &[
+            ADVERT,
+            "add 192.0.2.100/24 for 2s",
+            ANNOUNCE,
+            "Backup -> Active: this manager is Primary",
+        ],
+    ),
+    (From::GovernedBackup, "Hold, passed", Backup, &[]),
+    (From::GovernedBackup, "Drop", Backup, &[REMOVE]),
+    //
+    (From::GovernedActive, "Startup", Active, &[]),
+    (
+        From::GovernedActive,
+        "Shutdown",
+        Initialize,
+        &[REMOVE, STOPS, "Active -> Initialize: shutdown"],
+    ),
+    (From::GovernedActive, "Wake, due", Active, &[ADVERT]),
+    (
+        From::GovernedActive,
+        "AdvertReceived, priority 0",
+        Active,
+        &[
+            "notice: 192.0.2.110 was Active too, and stops: announced again",
+            ANNOUNCE,
+        ],
+    ),
+    (
+        From::GovernedActive,
+        "AdvertReceived, lower",
+        Active,
+        &[LOWER, ANNOUNCE],
+    ),
+    (
+        From::GovernedActive,
+        "AdvertReceived, equal, smaller address",
+        Active,
+        &[
+            "notice: 192.0.2.10 advertises too, with priority 150: announced again",
+            ANNOUNCE,
+        ],
+    ),
+    (
+        From::GovernedActive,
+        "AdvertReceived, equal, larger address",
+        Active,
+        &[
+            "notice: 192.0.2.110 advertises too, with priority 150: announced again",
+            ANNOUNCE,
+        ],
+    ),
+    (
+        From::GovernedActive,
+        "AdvertReceived, higher",
+        Active,
+        &[
+            "notice: 192.0.2.10 advertises too, with priority 200: announced again",
+            ANNOUNCE,
+        ],
+    ),
+    (From::GovernedActive, "PacketRefused", Active, &[REFUSED]),
+    (From::GovernedActive, "InterfaceUp", Active, &[]),
+    (From::GovernedActive, "InterfaceDown", Active, &[]),
+    (
+        From::GovernedActive,
+        "SourceChanged, another",
+        Active,
+        &[SOURCE],
+    ),
+    (From::GovernedActive, "SourceChanged, lost", Active, &[]),
+    (
+        From::GovernedActive,
+        "StandingChanged, lower",
+        Active,
+        &[PRIORITY, "advert 90 from 192.0.2.11"],
+    ),
+    (From::GovernedActive, "StandingChanged, fault", Active, &[]),
+    (
+        From::GovernedActive,
+        "AddressDeleted",
+        Active,
+        &[
+            "add 192.0.2.100/24 for 1s",
+            ANNOUNCE,
+            "notice: another program deleted 192.0.2.100: put back (1 times lately)",
+        ],
+    ),
+    (From::GovernedActive, "Reload, same", Active, &[]),
+    (
+        From::GovernedActive,
+        "Reload, other address",
+        Active,
+        &[
+            REMOVE,
+            "add 192.0.2.101/24 for 1s",
+            "announce 192.0.2.101/24 x1",
+            ADVERT,
+        ],
+    ),
+    (From::GovernedActive, "Hold", Active, &["renew for 2s"]),
+    (From::GovernedActive, "Hold, passed", Active, &[]),
+    (
+        From::GovernedActive,
+        "Drop",
+        Backup,
+        &[REMOVE, STOPS, "Active -> Backup: this manager is not Primary"],
+    ),
+];
+
+#[test]
+fn every_state_meets_every_event() {
+    for &(from, label, to, lines) in MATRIX {
+        let mut bench = from.bench();
+        if label == "Wake, due"
+            && let Some(deadline) = bench.router.deadline()
+        {
+            bench.now = deadline;
+        }
+        let event = event(label, &bench, &from.config());
+        assert_eq!(bench.hear(event), lines, "{from:?}: {label}");
+        assert_eq!(bench.state(), to, "{from:?}: {label}");
+        let deadline = bench.router.deadline();
+        assert!(
+            deadline.is_none_or(|deadline| deadline > bench.now),
+            "{from:?}: {label}: a deadline that is not ahead"
+        );
+    }
+}
+
+#[test]
+fn the_matrix_is_whole() {
+    let rows: Vec<_> = MATRIX.iter().map(|row| (row.0, row.1)).collect();
+    for from in STATES {
+        for label in EVENTS {
+            let times = rows.iter().filter(|row| **row == (from, label)).count();
+            assert_eq!(times, 1, "{from:?}: {label}");
+        }
+    }
+    assert_eq!(rows.len(), STATES.len() * EVENTS.len());
+    let bench = From::Backup.bench();
+    for wanted in VARIANTS {
+        let mut events = EVENTS.iter().map(|label| event(label, &bench, &config()));
+        assert!(
+            events.any(|event| variant(&event) == wanted),
+            "no row for {wanted}"
+        );
+    }
+}

@@ -27,7 +27,7 @@ impl Router {
             announcing: Announcing {
                 next: None,
                 rounds: 0,
-                provoked: None,
+                again: None,
             },
             rival: None,
             fight: Fight::default(),
@@ -183,6 +183,7 @@ impl Router {
         }
         announcing.rounds = announcing.rounds.saturating_sub(1);
         announcing.next = next_round(announce, announcing.rounds, now);
+        announcing.again = Some(now);
         out.push(Action::Announce {
             addresses: self.config.addresses.clone(),
             count: 1,
@@ -285,13 +286,13 @@ impl Router {
             return;
         };
         let announcing = &mut active.announcing;
-        match announcing.provoked.map(|provoked| provoked + interval) {
+        match announcing.again.map(|again| again + interval) {
             Some(allowed) if now < allowed => {
                 announcing.rounds = announcing.rounds.max(1);
                 announcing.next = Some(announcing.next.map_or(allowed, |next| next.min(allowed)));
             }
             Some(_) | None => {
-                announcing.provoked = Some(now);
+                announcing.again = Some(now);
                 self.begin_announcing(self.config.addresses.clone(), now, out);
             }
         }

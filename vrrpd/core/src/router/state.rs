@@ -109,8 +109,9 @@ pub(super) struct Announcing {
     pub(super) next: Option<Instant>,
     /// Rounds after that one.
     pub(super) rounds: u8,
-    /// The last round that somebody else's packet caused.
-    pub(super) provoked: Option<Instant>,
+    /// The last round after the first: what others send causes none sooner
+    /// than an interval after it.
+    pub(super) again: Option<Instant>,
 }
 
 /// Another router that advertises as Active, of lower rank.

@@ -270,10 +270,7 @@ fn every_flipped_bit_is_noticed() {
         source: ip("fe80::12"),
         ..header_v6()
     };
-    assert_eq!(
-        packet::decode(&elsewhere, &V3_IPV6),
-        Err(Refusal::Checksum)
-    );
+    assert_eq!(packet::decode(&elsewhere, &V3_IPV6), Err(Refusal::Checksum));
 }
 
 #[test]
@@ -308,8 +305,8 @@ fn case_12_interval_0_is_refused() {
         Refusal::IntervalZero
     );
     let v2 = [
-        0x21, 0x33, 0x64, 0x01, 0x00, 0x00, 0xb8, 0x66, 0xc0, 0x00, 0x02, 0x64, 0, 0, 0, 0, 0, 0, 0,
-        0,
+        0x21, 0x33, 0x64, 0x01, 0x00, 0x00, 0xb8, 0x66, 0xc0, 0x00, 0x02, 0x64, 0, 0, 0, 0, 0, 0,
+        0, 0,
     ];
     assert_eq!(refusal_v4(&v2), Refusal::IntervalZero);
 }
@@ -386,7 +383,8 @@ fn case_15_a_header_that_contradicts_itself_is_refused() {
         assert_eq!(packet::split_ipv4(&bad), Err(Refusal::IpHeader));
     }
     // The options reach to the end: an empty payload, refused as too short.
-    let (header, payload) = packet::split_ipv4(&with(3, 24)).unwrap();
+    let only_options = with(3, 24);
+    let (header, payload) = packet::split_ipv4(&only_options).unwrap();
     assert_eq!(packet::decode(&header, payload), Err(Refusal::Length));
 }
 
@@ -449,7 +447,13 @@ fn any_advert() -> impl Strategy<Value = Advert> {
             Addresses::V6(list.into_iter().map(Into::into).collect())
         }),
     ];
-    let fields = (1..=255u8, any::<u8>(), 1..=4095u16, any::<bool>(), addresses);
+    let fields = (
+        1..=255u8,
+        any::<u8>(),
+        1..=4095u16,
+        any::<bool>(),
+        addresses,
+    );
     fields.prop_map(|(vrid, value, interval, old, addresses)| {
         let v2 = old && addresses.family() == Family::V4;
         Advert {
@@ -526,7 +530,7 @@ proptest! {
         // The checksum is put right, so that most get further.
         let mut bytes = bytes;
         bytes[0] = 0x31;
-        bytes[3] = bytes[3] % 4;
+        bytes[3] %= 4;
         let length = 8 + 4 * usize::from(bytes[3]);
         bytes.resize(length, 7);
         bytes[6..8].fill(0);

@@ -11,7 +11,10 @@ use crate::support::*;
 fn case_01_active_down_timer_expires() {
     let mut bench = Bench::started(config());
     // 3 * 200 ms + (256 - 150) * 200 ms / 256.
-    assert_eq!(bench.patience(), core::time::Duration::from_nanos(682_812_500));
+    assert_eq!(
+        bench.patience(),
+        core::time::Duration::from_nanos(682_812_500)
+    );
     assert_eq!(
         bench.wake(),
         [
@@ -45,7 +48,10 @@ fn case_02_priority_0_in_backup_takes_over_at_skew_time() {
     bench.freeze(ms(500));
     assert_eq!(bench.receive(advert_every(LARGER, 0, 100)), [""; 0]);
     // (256 - 150) * 1 s / 256, of the learned interval.
-    assert_eq!(bench.patience(), core::time::Duration::from_nanos(414_062_500));
+    assert_eq!(
+        bench.patience(),
+        core::time::Duration::from_nanos(414_062_500)
+    );
     let lines = bench.wake();
     assert_eq!(
         lines.last().unwrap(),
@@ -245,7 +251,10 @@ fn case_14_auto_sends_the_form_that_the_peer_was_understood_in() {
 
 #[test]
 fn case_14_a_configured_form_is_kept() {
-    for (form, bytes) in [(Form::Plain, [0x76, 0x52]), (Form::PseudoHeader, [0xd3, 0xb7])] {
+    for (form, bytes) in [
+        (Form::Plain, [0x76, 0x52]),
+        (Form::PseudoHeader, [0xd3, 0xb7]),
+    ] {
         let mut bench = Bench::started(Config {
             checksum: vrrpd_core::router::Checksum::Fixed(form),
             ..config()
@@ -254,7 +263,9 @@ fn case_14_a_configured_form_is_kept() {
             let mut received = advert(LARGER, 200);
             received.form = theirs;
             bench.receive(received);
-            let advert = bench.router.advert(Some(priority(150)), ip(OWN), ip("224.0.0.18"));
+            let advert = bench
+                .router
+                .advert(Some(priority(150)), ip(OWN), ip("224.0.0.18"));
             assert_eq!(advert[6..8], bytes);
         }
     }
@@ -322,7 +333,10 @@ fn case_17_a_frozen_active_demotes_before_it_looks_at_anything() {
 }
 
 fn count_adverts(lines: &[String]) -> usize {
-    lines.iter().filter(|line| line.starts_with("advert")).count()
+    lines
+        .iter()
+        .filter(|line| line.starts_with("advert"))
+        .count()
 }
 
 #[test]
@@ -524,7 +538,9 @@ fn case_23_reload_of_the_interval_is_told_at_once() {
         ["advert 150 from 192.0.2.11", "renew for 3.0078125s"]
     );
     assert_eq!(bench.patience(), ms(1000));
-    let bytes = bench.router.advert(Some(priority(150)), ip(OWN), ip("224.0.0.18"));
+    let bytes = bench
+        .router
+        .advert(Some(priority(150)), ip(OWN), ip("224.0.0.18"));
     assert_eq!(bytes[4..6], [0, 100]);
 }
 

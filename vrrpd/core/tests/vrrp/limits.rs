@@ -109,8 +109,14 @@ fn a_flood_of_lower_adverts_announces_once_an_interval() {
     let (mut announced, mut said) = (0, 0);
     for _ in 0..1000 {
         let heard = bench.receive(advert(LARGER, 100));
-        announced += heard.iter().filter(|line| line.starts_with("announce")).count();
-        said += heard.iter().filter(|line| line.starts_with("notice")).count();
+        announced += heard
+            .iter()
+            .filter(|line| line.starts_with("announce"))
+            .count();
+        said += heard
+            .iter()
+            .filter(|line| line.starts_with("notice"))
+            .count();
         announced += count(&bench.pass(ms(1)), "announce");
     }
     assert!((5..=7).contains(&announced), "{announced} in a second");
@@ -133,7 +139,10 @@ fn the_end_of_a_double_mastership_is_announced() {
     let lines = bench.pass(ms(10_000));
     // 3 intervals and Skew_Time after it was last heard.
     assert_eq!(times(&lines, "announce"), [682]);
-    assert_eq!(times(&lines, "notice: 192.0.2.110 does not advertise any more"), [682]);
+    assert_eq!(
+        times(&lines, "notice: 192.0.2.110 does not advertise any more"),
+        [682]
+    );
 }
 
 #[test]
@@ -390,7 +399,10 @@ fn governed_a_fault_is_told_and_the_pool_decides() {
         assert_eq!(bench.router.fault(), Some(fault.clone()));
         let lines = bench.hear(Event::Drop);
         assert_eq!(bench.state(), StateName::Initialize);
-        assert_eq!(lines.last().unwrap(), &format!("Backup -> Initialize: {fault}"));
+        assert_eq!(
+            lines.last().unwrap(),
+            &format!("Backup -> Initialize: {fault}")
+        );
         // Alone by right, it may be told to hold with a fault.
         assert_eq!(
             hold(&mut bench, 500).last().unwrap(),
@@ -422,10 +434,7 @@ fn governed_the_link_back_up_puts_the_addresses_back() {
     bench.hear(Event::InterfaceDown);
     assert_eq!(
         bench.hear(Event::InterfaceUp),
-        [
-            "add 192.0.2.100/24 for 1s",
-            "announce 192.0.2.100/24 x1",
-        ]
+        ["add 192.0.2.100/24 for 1s", "announce 192.0.2.100/24 x1",]
     );
     assert_eq!(bench.hear(Event::InterfaceUp), [""; 0]);
 }

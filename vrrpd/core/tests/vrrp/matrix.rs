@@ -158,8 +158,7 @@ impl From {
 
 use StateName::{Active, Backup, Initialize};
 
-const REFUSED: &str =
-    "notice: refused a packet from 192.0.2.110 (1 so far): its checksum is wrong";
+const REFUSED: &str = "notice: refused a packet from 192.0.2.110 (1 so far): its checksum is wrong";
 const ADVERT: &str = "advert 150 from 192.0.2.11";
 const RENEW: &str = "renew for 601.5625ms";
 const REMOVE: &str = "remove 192.0.2.100/24";
@@ -180,7 +179,12 @@ const MATRIX: &[Row] = &[
     ),
     (From::NotStarted, "Shutdown", Initialize, &[]),
     (From::NotStarted, "Wake, due", Initialize, &[]),
-    (From::NotStarted, "AdvertReceived, priority 0", Initialize, &[]),
+    (
+        From::NotStarted,
+        "AdvertReceived, priority 0",
+        Initialize,
+        &[],
+    ),
     (From::NotStarted, "AdvertReceived, lower", Initialize, &[]),
     (
         From::NotStarted,
@@ -200,7 +204,12 @@ const MATRIX: &[Row] = &[
     (From::NotStarted, "InterfaceDown", Initialize, &[]),
     (From::NotStarted, "SourceChanged, another", Initialize, &[]),
     (From::NotStarted, "SourceChanged, lost", Initialize, &[]),
-    (From::NotStarted, "StandingChanged, lower", Initialize, &[PRIORITY]),
+    (
+        From::NotStarted,
+        "StandingChanged, lower",
+        Initialize,
+        &[PRIORITY],
+    ),
     (From::NotStarted, "StandingChanged, fault", Initialize, &[]),
     (From::NotStarted, "AddressDeleted", Initialize, &[]),
     (From::NotStarted, "Reload, same", Initialize, &[]),
@@ -237,7 +246,12 @@ const MATRIX: &[Row] = &[
     (From::Down, "InterfaceDown", Initialize, &[]),
     (From::Down, "SourceChanged, another", Initialize, &[]),
     (From::Down, "SourceChanged, lost", Initialize, &[]),
-    (From::Down, "StandingChanged, lower", Initialize, &[PRIORITY]),
+    (
+        From::Down,
+        "StandingChanged, lower",
+        Initialize,
+        &[PRIORITY],
+    ),
     (From::Down, "StandingChanged, fault", Initialize, &[]),
     (From::Down, "AddressDeleted", Initialize, &[]),
     (From::Down, "Reload, same", Initialize, &[]),
@@ -425,7 +439,12 @@ const MATRIX: &[Row] = &[
         &["Backup -> Initialize: shutdown"],
     ),
     (From::GovernedBackup, "Wake, due", Backup, &[]),
-    (From::GovernedBackup, "AdvertReceived, priority 0", Backup, &[]),
+    (
+        From::GovernedBackup,
+        "AdvertReceived, priority 0",
+        Backup,
+        &[],
+    ),
     (From::GovernedBackup, "AdvertReceived, lower", Backup, &[]),
     (
         From::GovernedBackup,
@@ -584,7 +603,11 @@ const MATRIX: &[Row] = &[
         From::GovernedActive,
         "Drop",
         Backup,
-        &[REMOVE, STOPS, "Active -> Backup: this manager is not Primary"],
+        &[
+            REMOVE,
+            STOPS,
+            "Active -> Backup: this manager is not Primary",
+        ],
     ),
 ];
 

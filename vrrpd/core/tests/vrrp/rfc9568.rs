@@ -84,7 +84,9 @@ fn backups_advertise_what_is_configured() {
 fn ipv6_addresses_are_advertised_over_ipv6() {
     let mut bench = Bench::started(ipv6());
     assert_eq!(bench.wake()[0], "advert 150 from fe80::11");
-    let bytes = bench.router.advert(Some(priority(150)), ip("fe80::11"), ip("ff02::12"));
+    let bytes = bench
+        .router
+        .advert(Some(priority(150)), ip("fe80::11"), ip("ff02::12"));
     assert_eq!(bytes.len(), 8 + 2 * 16);
     assert_eq!(bytes[8..10], [0xfe, 0x80]);
 }
@@ -130,7 +132,10 @@ fn nothing_before_the_active_down_interval_makes_it_active() {
 #[test]
 fn backup_has_no_address() {
     let mut bench = Bench::active(config());
-    assert_eq!(bench.receive(advert(LARGER, 200))[0], "remove 192.0.2.100/24");
+    assert_eq!(
+        bench.receive(advert(LARGER, 200))[0],
+        "remove 192.0.2.100/24"
+    );
     for _ in 0..20 {
         let mut lines = bench.receive(advert(LARGER, 200));
         lines.extend(bench.hear(Event::AddressDeleted(ip("192.0.2.100"))));
@@ -201,7 +206,10 @@ fn backup_timer_advertises_adds_and_then_announces() {
     for config in [config(), ipv6()] {
         let mut bench = Bench::started(config);
         let lines = bench.wake();
-        let begins: Vec<_> = lines.iter().map(|line| line.split(' ').next().unwrap()).collect();
+        let begins: Vec<_> = lines
+            .iter()
+            .map(|line| line.split(' ').next().unwrap())
+            .collect();
         assert_eq!(begins, ["advert", "add", "announce", "Backup"]);
         assert_eq!(bench.patience(), ms(200));
     }
@@ -334,7 +342,11 @@ fn active_shutdown_says_priority_0() {
     let lines = bench.hear(Event::Shutdown);
     assert!(any(&lines, "advert 0 "));
     assert_eq!(bench.state(), StateName::Initialize);
-    assert_eq!(bench.router.deadline(), None, "the Adver_Timer is cancelled");
+    assert_eq!(
+        bench.router.deadline(),
+        None,
+        "the Adver_Timer is cancelled"
+    );
 }
 
 /// RFC9568-6.4.3-8 negative

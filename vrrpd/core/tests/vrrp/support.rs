@@ -241,7 +241,9 @@ impl Bench {
             }
             Action::RenewAddresses { until } => format!("renew for {:?}", self.now.until(*until)),
             Action::RemoveAddresses { addresses } => format!("remove {}", list(addresses)),
-            Action::Announce { addresses, count } => format!("announce {} x{count}", list(addresses)),
+            Action::Announce { addresses, count } => {
+                format!("announce {} x{count}", list(addresses))
+            }
             Action::Transition(transition) => plain(transition.to_string()),
             Action::Notice(notice) => plain(format!("notice: {notice}")),
         }
@@ -250,7 +252,10 @@ impl Bench {
 
 /// How often a line begins so.
 pub(crate) fn count(lines: &[(u128, String)], what: &str) -> usize {
-    lines.iter().filter(|(_, line)| line.starts_with(what)).count()
+    lines
+        .iter()
+        .filter(|(_, line)| line.starts_with(what))
+        .count()
 }
 
 /// When lines begin so.

@@ -90,7 +90,11 @@ impl Node {
     }
 
     /// Handles one event; `now` never goes back.
+    ///
+    /// A Primary whose right to the addresses has ended gives up gate, database
+    /// and addresses *first*, whatever the event (VRRP.md, traps 12 and 19).
     pub fn handle(&mut self, event: Event<'_>, now: Instant, out: &mut Vec<Action>) {
+        self.expire(now, out);
         match event {
             Event::Startup => self.on_startup(now, out),
             Event::Shutdown => self.stopping = true,
@@ -163,6 +167,15 @@ impl Node {
     /// The configuration in force.
     pub fn setup(&self) -> &Setup {
         &self.setup
+    }
+
+    /// The member looks at its lease before a router finds its addresses gone:
+    /// the gate goes before them.
+    fn expire(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.held_until.is_some_and(|until| until <= now) {
+            self.held_until = None;
+            self.tell_member(pool::Event::Wake, now, out);
+        }
     }
 
     fn on_startup(&mut self, now: Instant, out: &mut Vec<Action>) {

@@ -8,6 +8,7 @@ mod lan;
 mod limits;
 mod matrix;
 mod node;
+mod pooled;
 mod rfc3768;
 mod rfc9568;
 mod support;

@@ -55,6 +55,7 @@ impl Router {
                 after,
                 preempts: backup
                     .inferior
+                    .filter(|inferior| !inferior.spared)
                     .map(|inferior| (inferior.source, inferior.priority)),
             },
         };
@@ -98,9 +99,10 @@ impl Router {
 }
 
 impl Backup {
+    /// Waits for `span`, and until the startup_delay has ended.
     fn arm(&mut self, span: Duration, governed: bool, now: Instant) {
         self.armed_at = now;
-        self.active_down_timer = (!governed).then_some(now + span);
+        self.active_down_timer = (!governed).then_some(self.listen_until.max(now + span));
     }
 
     /// Whether an Active router of lower priority is left alone for now: while
@@ -116,11 +118,13 @@ impl Backup {
             Some(inferior) => inferior.preempt_after,
             None => self.listen_until.max(now + preempt_delay),
         };
+        let spared = now < preempt_after;
         self.inferior = Some(Inferior {
             source: received.source,
             priority,
             preempt_after,
+            spared,
         });
-        now < preempt_after
+        spared
     }
 }

@@ -63,7 +63,8 @@ pub(super) struct Backup {
     pub(super) stopped: Option<IpAddr>,
     /// An Active router of lower priority that is about to be preempted.
     pub(super) inferior: Option<Inferior>,
-    /// After the start: whoever is Active is left alone until then.
+    /// After the start: whoever is Active is left alone until then, and nobody
+    /// is followed.
     pub(super) listen_until: Instant,
 }
 
@@ -74,6 +75,8 @@ pub(super) struct Inferior {
     pub(super) priority: Priority,
     /// The preempt_delay ends then.
     pub(super) preempt_after: Instant,
+    /// It was left alone when it was last heard: the timer waits for it to die.
+    pub(super) spared: bool,
 }
 
 /// Holding the addresses.

@@ -97,7 +97,7 @@ fn v3_over_ipv4_is_written() {
 /// RFC9568-5.2.5-1 positive
 /// RFC9568-7.1-5 positive
 #[test]
-fn v3_over_ipv4_is_read_in_either_form_and_which_is_told() {
+fn case_14_v3_over_ipv4_is_read_in_either_form_and_which_is_told() {
     for (bytes, form) in [(V3_PLAIN, Form::Plain), (V3_PSEUDO, Form::PseudoHeader)] {
         let received = packet::decode(&header_v4(), &bytes).unwrap();
         let expected = Received {
@@ -252,7 +252,7 @@ fn bytes_after_the_message_are_ignored() {
 
 /// RFC9568-5.2.8-1 negative
 #[test]
-fn every_flipped_bit_is_noticed() {
+fn case_14_every_flipped_bit_is_noticed() {
     for bit in 0..V3_PLAIN.len() * 8 {
         for good in [V3_PLAIN, V3_PSEUDO] {
             let mut bad = good;

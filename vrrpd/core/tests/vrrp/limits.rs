@@ -49,8 +49,30 @@ fn preempt_delay_does_not_delay_the_takeover_from_a_dead_one() {
     });
     bench.receive(advert(LARGER, 100));
     assert_eq!(bench.patience().as_nanos(), 682_812_500);
-    bench.wake();
-    assert_eq!(bench.state(), StateName::Active);
+    assert_eq!(
+        bench.wake().last().unwrap(),
+        "Backup -> Active: Active_Down_Timer expired after 0.683 s",
+        "it died, and is not preempted"
+    );
+}
+
+#[test]
+fn startup_delay_outlasts_an_active_that_dies_or_stops() {
+    let delayed = Config {
+        startup_delay: ms(5000),
+        ..config()
+    };
+    for last in [200, 100, 0] {
+        let mut bench = Bench::started(delayed.clone());
+        bench.pass(ms(100));
+        bench.receive(advert(LARGER, last));
+        assert_eq!(bench.patience(), ms(4900), "priority {last}");
+        // Later it makes no difference.
+        bench.pass(ms(4800));
+        bench.receive(advert(LARGER, last));
+        let waits = if last == 0 { 100_000_000 } else { 682_812_500 };
+        assert_eq!(bench.patience().as_nanos(), waits, "priority {last}");
+    }
 }
 
 #[test]

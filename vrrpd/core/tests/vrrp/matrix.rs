@@ -112,6 +112,10 @@ enum From {
     NotStarted,
     /// Started; the interface is down.
     Down,
+    /// The virtual addresses were deleted too often.
+    Fought,
+    /// Told to stop.
+    Stopped,
     Backup,
     Active,
     /// The pool decides.
@@ -119,9 +123,11 @@ enum From {
     GovernedActive,
 }
 
-const STATES: [From; 6] = [
+const STATES: [From; 8] = [
     From::NotStarted,
     From::Down,
+    From::Fought,
+    From::Stopped,
     From::Backup,
     From::Active,
     From::GovernedBackup,
@@ -131,7 +137,12 @@ const STATES: [From; 6] = [
 impl From {
     fn config(self) -> Config {
         match self {
-            Self::NotStarted | Self::Down | Self::Backup | Self::Active => config(),
+            Self::NotStarted
+            | Self::Down
+            | Self::Fought
+            | Self::Stopped
+            | Self::Backup
+            | Self::Active => config(),
             Self::GovernedBackup | Self::GovernedActive => governed(),
         }
     }
@@ -148,6 +159,18 @@ impl From {
             Self::Down => {
                 let mut bench = Bench::started(config);
                 bench.hear(Event::InterfaceDown);
+                bench
+            }
+            Self::Fought => {
+                let mut bench = Bench::active(config);
+                for _ in 0..5 {
+                    bench.hear(Event::AddressDeleted(ip("192.0.2.100")));
+                }
+                bench
+            }
+            Self::Stopped => {
+                let mut bench = Bench::active(config);
+                bench.hear(Event::Shutdown);
                 bench
             }
             Self::Backup | Self::GovernedBackup => Bench::started(config),
@@ -167,6 +190,8 @@ const ANNOUNCE: &str = "announce 192.0.2.100/24 x1";
 const SOURCE: &str = "notice: advertises from 192.0.2.12 from now on";
 const PRIORITY: &str = "notice: priority 150 -> 90";
 const LOWER: &str = "notice: 192.0.2.110 advertises too, with priority 100: announced again";
+
+const FOUGHT_OVER: &str = "Initialize -> Backup: over: its addresses were deleted 5 times by another program: find which one manages the interface";
 
 type Row = (From, &'static str, StateName, &'static [&'static str]);
 
@@ -259,6 +284,95 @@ const MATRIX: &[Row] = &[
     (From::Down, "Hold", Initialize, &[]),
     (From::Down, "Hold, passed", Initialize, &[]),
     (From::Down, "Drop", Initialize, &[]),
+    //
+    (From::Fought, "Startup", Initialize, &[]),
+    (From::Fought, "Shutdown", Initialize, &[]),
+    (From::Fought, "Wake, due", Backup, &[FOUGHT_OVER]),
+    (From::Fought, "AdvertReceived, priority 0", Initialize, &[]),
+    (From::Fought, "AdvertReceived, lower", Initialize, &[]),
+    (
+        From::Fought,
+        "AdvertReceived, equal, smaller address",
+        Initialize,
+        &[],
+    ),
+    (
+        From::Fought,
+        "AdvertReceived, equal, larger address",
+        Initialize,
+        &[],
+    ),
+    (From::Fought, "AdvertReceived, higher", Initialize, &[]),
+    (From::Fought, "PacketRefused", Initialize, &[REFUSED]),
+    (From::Fought, "InterfaceUp", Initialize, &[]),
+    (
+        From::Fought,
+        "InterfaceDown",
+        Initialize,
+        &["notice: Initialize: the interface is down"],
+    ),
+    (From::Fought, "SourceChanged, another", Initialize, &[]),
+    (
+        From::Fought,
+        "SourceChanged, lost",
+        Initialize,
+        &["notice: Initialize: the interface has no address to advertise from"],
+    ),
+    (
+        From::Fought,
+        "StandingChanged, lower",
+        Initialize,
+        &[PRIORITY],
+    ),
+    (
+        From::Fought,
+        "StandingChanged, fault",
+        Initialize,
+        &["notice: Initialize: check gateway fails"],
+    ),
+    (From::Fought, "AddressDeleted", Initialize, &[]),
+    (From::Fought, "Reload, same", Initialize, &[]),
+    (From::Fought, "Reload, other address", Initialize, &[]),
+    (From::Fought, "Hold", Initialize, &[]),
+    (From::Fought, "Hold, passed", Initialize, &[]),
+    (From::Fought, "Drop", Initialize, &[]),
+    //
+    (From::Stopped, "Startup", Initialize, &[]),
+    (From::Stopped, "Shutdown", Initialize, &[]),
+    (From::Stopped, "Wake, due", Initialize, &[]),
+    (From::Stopped, "AdvertReceived, priority 0", Initialize, &[]),
+    (From::Stopped, "AdvertReceived, lower", Initialize, &[]),
+    (
+        From::Stopped,
+        "AdvertReceived, equal, smaller address",
+        Initialize,
+        &[],
+    ),
+    (
+        From::Stopped,
+        "AdvertReceived, equal, larger address",
+        Initialize,
+        &[],
+    ),
+    (From::Stopped, "AdvertReceived, higher", Initialize, &[]),
+    (From::Stopped, "PacketRefused", Initialize, &[REFUSED]),
+    (From::Stopped, "InterfaceUp", Initialize, &[]),
+    (From::Stopped, "InterfaceDown", Initialize, &[]),
+    (From::Stopped, "SourceChanged, another", Initialize, &[]),
+    (From::Stopped, "SourceChanged, lost", Initialize, &[]),
+    (
+        From::Stopped,
+        "StandingChanged, lower",
+        Initialize,
+        &[PRIORITY],
+    ),
+    (From::Stopped, "StandingChanged, fault", Initialize, &[]),
+    (From::Stopped, "AddressDeleted", Initialize, &[]),
+    (From::Stopped, "Reload, same", Initialize, &[]),
+    (From::Stopped, "Reload, other address", Initialize, &[]),
+    (From::Stopped, "Hold", Initialize, &[]),
+    (From::Stopped, "Hold, passed", Initialize, &[]),
+    (From::Stopped, "Drop", Initialize, &[]),
     //
     (From::Backup, "Startup", Backup, &[]),
     (

@@ -89,10 +89,14 @@ impl Host {
     }
 
     fn packet(&mut self, interface: &str, payload: &[u8]) -> Vec<String> {
+        self.packet_of(interface, 255, payload)
+    }
+
+    fn packet_of(&mut self, interface: &str, hop_limit: u8, payload: &[u8]) -> Vec<String> {
         let header = Header {
             source: ip(LARGER),
             destination: ip("224.0.0.18"),
-            hop_limit: 255,
+            hop_limit,
         };
         self.hear(Event::PacketReceived {
             interface,
@@ -434,4 +438,47 @@ fn shutdown_before_the_start_leaves_nothing_running() {
     host.hear(Event::Startup);
     assert!(host.node.has_stopped(host.now));
     assert_eq!(host.node.deadline(), None);
+}
+
+/// Junk at 0.7 intervals for a minute.
+#[test]
+fn case_13_junk_on_the_wire_does_not_change_the_cadence() {
+    let mut damaged = HIGHER;
+    damaged[11] ^= 1;
+    let mut version_4 = HIGHER;
+    version_4[0] = 0x41;
+    let junk: [(u8, &[u8]); 4] = [
+        (254, &HIGHER),
+        (255, &damaged),
+        (255, &version_4),
+        (255, &HIGHER[..11]),
+    ];
+    let mut host = Host::active(setup(vec![config()], Vec::new()));
+    let begin = host.now;
+    let mut sent = Vec::new();
+    for round in 1..=428u32 {
+        let at = begin + ms(140) * round;
+        while host.node.deadline().is_some_and(|due| due <= at) {
+            let lines = host.wake();
+            if lines.iter().any(|line| line.contains("advert 150")) {
+                sent.push(begin.until(host.now).as_millis());
+            }
+        }
+        host.now = at;
+        let (hop_limit, payload) = junk[round as usize % junk.len()];
+        let lines = host.packet_of("eth0", hop_limit, payload);
+        assert!(lines.iter().all(|line| line.starts_with("notice")));
+    }
+    let cadence: Vec<u128> = (1..=299).map(|times| times * 200).collect();
+    assert_eq!(sent, cadence);
+    assert_eq!(host.states(), [StateName::Active]);
+    let refused = &host.node.routers().next().unwrap().statistics().refused;
+    for refusal in [
+        Refusal::HopLimit,
+        Refusal::Checksum,
+        Refusal::Version,
+        Refusal::Length,
+    ] {
+        assert_eq!(refused.of(refusal), 107);
+    }
 }

@@ -83,7 +83,10 @@ impl Config {
             config.data_directory = real;
         }
         if !config.socket_directory.is_absolute() {
-            return mistake("socket_directory", "is not an absolute path: begin it with /");
+            return mistake(
+                "socket_directory",
+                "is not an absolute path: begin it with /",
+            );
         }
         if config.port == 0 {
             return mistake("port", "0 is out of range: use 1 to 65535");
@@ -203,9 +206,18 @@ mod tests {
     fn mistakes_name_the_key() {
         for (section, mistake) in [
             (json!({}), "missing field `data_directory`"),
-            (json!({"data_directory": "x"}), "data_directory is not an absolute path"),
-            (json!({"data_directory": "/x", "port": 0}), "port 0 is out of range"),
-            (json!({"data_directory": "/x", "prot": 1}), "unknown field `prot`"),
+            (
+                json!({"data_directory": "x"}),
+                "data_directory is not an absolute path",
+            ),
+            (
+                json!({"data_directory": "/x", "port": 0}),
+                "port 0 is out of range",
+            ),
+            (
+                json!({"data_directory": "/x", "prot": 1}),
+                "unknown field `prot`",
+            ),
         ] {
             let failure = Config::parse(section).unwrap_err();
             assert!(failure.message.contains(mistake), "{failure}");
@@ -218,9 +230,21 @@ mod tests {
         let config = Config::parse(json!({"data_directory": directory.path()})).unwrap();
         assert_eq!(config.major(), Ok(None));
         fs::write(directory.path().join("letter"), "dear").unwrap();
-        assert!(config.major().unwrap_err().message.contains("no PG_VERSION"));
+        assert!(
+            config
+                .major()
+                .unwrap_err()
+                .message
+                .contains("no PG_VERSION")
+        );
         fs::write(directory.path().join("PG_VERSION"), "9.6\n").unwrap();
-        assert!(config.major().unwrap_err().message.contains("9.6 is not supported"));
+        assert!(
+            config
+                .major()
+                .unwrap_err()
+                .message
+                .contains("9.6 is not supported")
+        );
         fs::write(directory.path().join("PG_VERSION"), "15\n").unwrap();
         assert_eq!(config.major(), Ok(Some(15)));
     }

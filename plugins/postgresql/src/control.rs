@@ -50,9 +50,8 @@ impl Control {
         let mut command = tool::command(binaries, "pg_controldata");
         command.arg(data);
         let text = tool::output(command)?;
-        Self::parse(&text).map_err(|what| {
-            Failure::new(format!("{}: pg_controldata {what}", data.display()))
-        })
+        Self::parse(&text)
+            .map_err(|what| Failure::new(format!("{}: pg_controldata {what}", data.display())))
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -177,9 +176,15 @@ Data page checksum version:           0
 
     #[test]
     fn pages_without_hints_in_the_log_cannot_be_rewound() {
-        let text = TEXT.replace("wal_log_hints setting:                on", "wal_log_hints setting: off");
+        let text = TEXT.replace(
+            "wal_log_hints setting:                on",
+            "wal_log_hints setting: off",
+        );
         assert!(!Control::parse(&text).unwrap().is_rewindable);
-        let text = text.replace("checksum version:           0", "checksum version:           1");
+        let text = text.replace(
+            "checksum version:           0",
+            "checksum version:           1",
+        );
         assert!(Control::parse(&text).unwrap().is_rewindable);
     }
 

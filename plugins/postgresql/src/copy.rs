@@ -271,9 +271,8 @@ fn encode(value: &impl Serialize) -> Result<String, Failure> {
 
 fn random() -> Result<CopyId, Failure> {
     loop {
-        let id = getrandom::u64().map_err(|error| {
-            Failure::new(format!("the system has no random numbers: {error}"))
-        })?;
+        let id = getrandom::u64()
+            .map_err(|error| Failure::new(format!("the system has no random numbers: {error}")))?;
         // 0 names a copy that does not exist.
         if id != 0 {
             return Ok(CopyId(id));
@@ -293,7 +292,10 @@ mod tests {
 
     fn place() -> Place {
         let directory = tempfile::tempdir().unwrap();
-        let (data, state) = (directory.path().join("data"), directory.path().join("state"));
+        let (data, state) = (
+            directory.path().join("data"),
+            directory.path().join("state"),
+        );
         fs::create_dir(&data).unwrap();
         fs::create_dir(&state).unwrap();
         Place {
@@ -343,9 +345,8 @@ mod tests {
         let before = fs::read(copy.data_file()).unwrap();
         let (_, raised) = copy.raise().unwrap();
         // After the first of the three writes.
-        let between = format!(
-            r#"{{"copy":"{first}","count":{raised},"from":{count},"stage":"whole"}}"#
-        );
+        let between =
+            format!(r#"{{"copy":"{first}","count":{raised},"from":{count},"stage":"whole"}}"#);
         fs::write(copy.state_file(), &between).unwrap();
         fs::write(copy.data_file(), before).unwrap();
         assert_eq!(copy.id(), Ok(Some(first)));
@@ -358,7 +359,11 @@ mod tests {
         let source = place();
         source.copy.raise().unwrap();
         let (first, _) = copy.raise().unwrap();
-        copy.note(Position { timeline: 1, lsn: Lsn(9) }).unwrap();
+        copy.note(Position {
+            timeline: 1,
+            lsn: Lsn(9),
+        })
+        .unwrap();
         copy.announce_new(Stage::NeedsClone).unwrap();
         assert_eq!(copy.id(), Ok(None));
         assert_eq!(copy.noted(), Ok(None));

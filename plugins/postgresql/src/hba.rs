@@ -48,10 +48,7 @@ pub fn peers(access: &Access) -> Result<Vec<IpAddr>, Failure> {
 /// peers gets further as the replication role.
 fn block(config: &Config, access: &Access) -> Result<String, Failure> {
     let (superuser, database) = (quote(&config.superuser), quote(&config.database));
-    let mut lines = vec![
-        BEGIN.to_owned(),
-        format!("local all {superuser} peer"),
-    ];
+    let mut lines = vec![BEGIN.to_owned(), format!("local all {superuser} peer")];
     for peer in peers(access)? {
         let length = if peer.is_ipv4() { 32 } else { 128 };
         for database in ["replication", &database] {
@@ -63,7 +60,9 @@ fn block(config: &Config, access: &Access) -> Result<String, Failure> {
     // `all` does not contain `replication`.
     for kind in ["local", "host"] {
         let from = if kind == "host" { " all" } else { "" };
-        lines.push(format!("{kind} all,replication {REPLICATION_ROLE}{from} reject"));
+        lines.push(format!(
+            "{kind} all,replication {REPLICATION_ROLE}{from} reject"
+        ));
     }
     lines.push(END.to_owned());
     Ok(lines.join("\n") + "\n")
@@ -99,7 +98,10 @@ mod tests {
         let hba_file = directory.path().join("pg_hba.conf");
         let config = Config::parse(json!({"data_directory": "/nowhere"})).unwrap();
         std::fs::write(&hba_file, "host all all all md5\n").unwrap();
-        assert_eq!(write(&hba_file, &config, &access(&["192.0.2.12"])), Ok(true));
+        assert_eq!(
+            write(&hba_file, &config, &access(&["192.0.2.12"])),
+            Ok(true)
+        );
         let text = "\
 # begin vrrpd: written by its PostgreSQL plugin, first in this file
 local all \"postgres\" peer
@@ -111,8 +113,14 @@ host all,replication vrrpd_replication all reject
 host all all all md5
 ";
         assert_eq!(std::fs::read_to_string(&hba_file).unwrap(), text);
-        assert_eq!(write(&hba_file, &config, &access(&["192.0.2.12"])), Ok(false));
-        assert_eq!(write(&hba_file, &config, &access(&["2001:db8::2"])), Ok(true));
+        assert_eq!(
+            write(&hba_file, &config, &access(&["192.0.2.12"])),
+            Ok(false)
+        );
+        assert_eq!(
+            write(&hba_file, &config, &access(&["2001:db8::2"])),
+            Ok(true)
+        );
         let text = std::fs::read_to_string(&hba_file).unwrap();
         assert!(text.contains("2001:db8::2/128") && !text.contains("192.0.2.12"));
         assert!(text.ends_with("# end vrrpd\nhost all all all md5\n"));

@@ -88,7 +88,7 @@ impl Postmaster {
 
     /// Sends a signal; one that has ended takes none.
     pub fn signal(&self, signal: Signal) {
-        drop(pidfd_send_signal(&self.pidfd, signal));
+        let _ = pidfd_send_signal(&self.pidfd, signal);
     }
 
     /// Waits at most `span` for its end; true if it has ended.
@@ -107,7 +107,7 @@ pub fn sweep(data: &Path) -> bool {
             return true;
         }
         for pidfd in &left {
-            drop(pidfd_send_signal(pidfd, Signal::KILL));
+            let _ = pidfd_send_signal(pidfd, Signal::KILL);
         }
         for pidfd in &left {
             ends_within(pidfd, deadline.saturating_duration_since(Instant::now()));

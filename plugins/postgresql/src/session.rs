@@ -14,8 +14,8 @@ use crate::config::Config;
 pub const REPLICATION_ROLE: &str = "vrrpd_replication";
 
 /// What our own sessions must not inherit from the server's configuration:
-/// they never wait for a copy, never time out, and leave no password in a log.
-const OPTIONS: &str = "-c synchronous_commit=local -c statement_timeout=0 -c lock_timeout=0 \
+/// they never time out, and leave no password in a log.
+const OPTIONS: &str = "-c statement_timeout=0 -c lock_timeout=0 \
                        -c idle_in_transaction_session_timeout=0 \
                        -c default_transaction_read_only=off -c log_statement=none \
                        -c log_min_duration_statement=-1 -c search_path=pg_catalog";
@@ -23,19 +23,32 @@ const OPTIONS: &str = "-c synchronous_commit=local -c statement_timeout=0 -c loc
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Whether the commits of a session wait for the synchronous copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// They are local.
+    No,
+    /// As a client's do.
+    Yes,
+}
+
 /// Connects to the server of this plugin.
 ///
 /// # Errors
 ///
 /// The server's or the system's.
-pub fn own(config: &Config) -> Result<Client, postgres::Error> {
+pub fn own(config: &Config, waits: Waits) -> Result<Client, postgres::Error> {
+    let commit = match waits {
+        Waits::No => "local",
+        Waits::Yes => "on",
+    };
     Connect::new()
         .host_path(&config.socket_directory)
         .port(config.port)
         .user(&config.superuser)
         .dbname(&config.database)
         .application_name("vrrpd")
-        .options(OPTIONS)
+        .options(&format!("{OPTIONS} -c synchronous_commit={commit}"))
         .connect_timeout(CONNECT_TIMEOUT)
         .connect(NoTls)
 }
@@ -45,11 +58,7 @@ pub fn own(config: &Config) -> Result<Client, postgres::Error> {
 /// # Errors
 ///
 /// The server's or the system's, with its place.
-pub fn upstream(
-    config: &Config,
-    upstream: &Upstream,
-    access: &Access,
-) -> Result<Client, Failure> {
+pub fn upstream(config: &Config, upstream: &Upstream, access: &Access) -> Result<Client, Failure> {
     Connect::new()
         .host(&upstream.host)
         .port(upstream.port)
@@ -90,12 +99,7 @@ pub fn is_starting(error: &postgres::Error) -> bool {
 /// # Errors
 ///
 /// The server's, with what was being `done`; or that it was called off.
-pub fn run(
-    client: &mut Client,
-    statement: &str,
-    done: &str,
-    token: &Token,
-) -> Result<(), Failure> {
+pub fn run(client: &mut Client, statement: &str, done: &str, token: &Token) -> Result<(), Failure> {
     let cancel = client.cancel_token();
     thread::scope(|scope| {
         let running = scope.spawn(|| client.batch_execute(statement));

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use replicator::plugin::{Access, Failure};
+use replicator::plugin::Failure;
 use replicator::role::{CopyId, Upstream};
 
 use crate::config::Config;
@@ -78,6 +78,9 @@ const STANDBY_MINIMUMS: [&str; 5] = [
     "max_wal_senders",
     "max_worker_processes",
 ];
+
+/// A setting of nobody's, by which a server tells its copy id to its replica.
+pub const COPY: &str = "vrrpd.copy";
 
 /// Which copy commits wait for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -201,6 +204,23 @@ impl Settings {
         Ok(())
     }
 
+    /// Takes what a running server was told last from the file.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
+    pub fn adopt(&mut self) -> Result<(), Failure> {
+        let text = file::read(&self.path)?.unwrap_or_default();
+        let copy_of = |value: &str| value.parse::<CopyId>().ok();
+        self.changing.copy = last_value(&text, COPY).and_then(copy_of);
+        let names = last_value(&text, "synchronous_standby_names").unwrap_or("");
+        self.changing.synchronous = match names.trim_matches('"').strip_prefix("vrrpd_") {
+            None => Synchronous::Off,
+            Some(name) => copy_of(name).map_or(Synchronous::Settling, Synchronous::Copy),
+        };
+        Ok(())
+    }
+
     /// Where the server's `pg_hba.conf` is; known after [`Settings::prepare`].
     pub fn hba_file(&self) -> Option<PathBuf> {
         let operators = self.operators.as_ref()?;
@@ -213,7 +233,10 @@ impl Settings {
             return Vec::new();
         };
         let is = |name: &str, value: &str| {
-            operators.values.get(name).is_some_and(|found| found == value)
+            operators
+                .values
+                .get(name)
+                .is_some_and(|found| found == value)
         };
         let mut complaints = Vec::new();
         let mut complain = |wrong: bool, line: &str| {
@@ -234,7 +257,10 @@ impl Settings {
             "wal_level = minimal cannot be replicated: it is set to replica",
         );
         complain(
-            matches!(self.synchronous_commit(), Some("off" | "local" | "remote_write")),
+            matches!(
+                self.synchronous_commit(),
+                Some("off" | "local" | "remote_write")
+            ),
             "synchronous_commit below on acknowledges commits that can be lost: it is set on; a \
              session that lowers it does so at its own risk",
         );
@@ -290,12 +316,18 @@ impl Settings {
         }) = &self.operators
         {
             // Not through `set`: an include takes no equals sign.
-            line(&mut text, &format!("include {}", quote(&file.display().to_string())));
+            line(
+                &mut text,
+                &format!("include {}", quote(&file.display().to_string())),
+            );
         }
         let mut set = |name: &str, value: &str| {
             line(&mut text, &format!("{name} = {}", quote(value)));
         };
-        set("data_directory", &config.data_directory.display().to_string());
+        set(
+            "data_directory",
+            &config.data_directory.display().to_string(),
+        );
         set("port", &config.port.to_string());
         set("listen_addresses", &config.listen_addresses);
         set(
@@ -314,6 +346,9 @@ impl Settings {
         }
         for (name, value) in self.computed() {
             set(name, &value);
+        }
+        if let Some(copy) = self.changing.copy {
+            set(COPY, &copy.to_string());
         }
         if let Some(upstream) = &self.changing.upstream {
             let mut conninfo = self.conninfo(upstream);
@@ -359,9 +394,15 @@ impl Settings {
             // What a returned primary needs besides a slot that is made anew.
             computed.push(("wal_keep_size", "512MB".to_owned()));
         }
-        for name in STANDBY_MINIMUMS.into_iter().chain(["max_replication_slots"]) {
+        for name in STANDBY_MINIMUMS
+            .into_iter()
+            .chain(["max_replication_slots"])
+        {
             let own = asked(name).parse().unwrap_or(0);
-            let least = LEAST.iter().find(|least| least.0 == name).map_or(0, |l| l.1);
+            let least = LEAST
+                .iter()
+                .find(|least| least.0 == name)
+                .map_or(0, |l| l.1);
             let primarys = self
                 .minimums
                 .iter()
@@ -398,6 +439,14 @@ fn quote(value: &str) -> String {
 /// A value of a connection string.
 fn conninfo_value(value: &str) -> String {
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+/// The value of a setting in a file that was written here: the last one counts.
+fn last_value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix(" = '"))
+        .next_back()
+        .map(|value| value.trim_end_matches('\''))
 }
 
 /// Asks PostgreSQL what the operator's files say.
@@ -453,7 +502,10 @@ fn clean(auto: &Path) -> Result<(), Failure> {
     }
     for line in text.lines().filter(|line| is_ours(line.trim_start())) {
         let name = line.split('=').next().unwrap_or("").trim();
-        eprintln!("warning: {}: {name} is vrrpd's to set: taken out", auto.display());
+        eprintln!(
+            "warning: {}: {name} is vrrpd's to set: taken out",
+            auto.display()
+        );
     }
     file::replace(auto, &kept)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use replicator::plugin::serve::{Notifier, Token};
 use replicator::plugin::{Failure, Observation};
-use replicator::role::{CopyId, Follower, Position, Server, Upstream};
+use replicator::role::{CopyId, Follower, Lsn, Position, Server, Upstream};
 
 use crate::process::Postmaster;
 
@@ -19,6 +19,8 @@ pub struct Sample {
     pub standby: bool,
     /// Read-write: flushed. Standby: received and flushed.
     pub position: Position,
+    /// Up to where a standby has replayed: the end of a record, and on disk.
+    pub replayed: Option<Lsn>,
     /// A standby that has replayed all the log it has.
     pub is_replayed: bool,
     /// A standby that receives log now.
@@ -78,16 +80,14 @@ pub struct Inner {
     pub run: u64,
     /// The last sample of this run.
     pub sample: Option<Sample>,
-    /// Samples begun, of all runs.
-    pub begun: u64,
-    /// The number of the sample above.
-    pub sampled: u64,
+    /// The last sample differed from the one before.
+    pub moving: bool,
     /// When the server last answered, be it with a refusal.
     pub answered: Instant,
     /// The copy that commits wait for.
     pub synchronous: Option<CopyId>,
-    /// Read-write, but what commits wait for is not settled yet.
-    pub unsettled: bool,
+    /// It was told to become read-write, in this run.
+    pub promoting: bool,
     /// Whom it is set to replicate from.
     pub upstream: Option<Upstream>,
     /// Samples are wanted as fast as they come.
@@ -106,7 +106,6 @@ impl Inner {
             (Phase::Stopped(_), _) => Server::Stopped,
             (Phase::Working(_), _) | (Phase::Running, None) => Server::Busy,
             (Phase::Running, Some(sample)) if sample.standby => Server::Standby,
-            (Phase::Running, Some(_)) if self.unsettled => Server::Busy,
             (Phase::Running, Some(_)) => Server::Primary,
         };
         let serves = matches!(server, Server::Standby | Server::Primary);
@@ -115,6 +114,7 @@ impl Inner {
             (Phase::Down(why), _) => why,
             (Phase::Working(what), _) => what,
             (Phase::Running, Some(fault)) => fault,
+            (Phase::Running, None) if self.sample.is_none() => "starts: recovers its log",
             (Phase::Stopped(_) | Phase::Running, _) => "",
         };
         let sample = self.sample.filter(|_| serves);
@@ -136,23 +136,53 @@ impl Inner {
         }
     }
 
-    /// Whether it runs read-write.
+    /// Whether it runs read-write, or may at any moment.
     pub fn is_writable(&self) -> bool {
-        self.postmaster.is_some() && self.sample.is_some_and(|sample| !sample.standby)
+        let writable = self.sample.is_some_and(|sample| !sample.standby);
+        self.postmaster.is_some() && (writable || self.promoting)
+    }
+
+    /// Whether it runs as a standby and goes on to.
+    pub fn is_standby(&self) -> bool {
+        let standby = self.sample.is_some_and(|sample| sample.standby);
+        self.postmaster.is_some() && standby && !self.promoting
+    }
+
+    /// A server of the run `run` begins.
+    pub fn begin(&mut self, postmaster: Postmaster, copy: Option<CopyId>, run: u64) {
+        self.phase = Phase::Running;
+        self.postmaster = Some(Arc::new(postmaster));
+        self.copy = copy;
+        self.run = run;
+        self.sample = None;
+        self.answered = Instant::now();
+        self.synchronous = None;
+        self.promoting = false;
+        self.faults = Faults::default();
+        self.cancelled_waits = 0;
+    }
+
+    /// No server is left.
+    pub fn end(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.postmaster = None;
+        self.sample = None;
+        self.synchronous = None;
+        self.promoting = false;
+        self.upstream = None;
     }
 }
 
 /// The truth, and who is told of its changes.
-#[derive(Debug)]
 pub struct State {
     inner: Mutex<Inner>,
     changed: Condvar,
     notifier: OnceLock<Notifier>,
 }
 
-impl State {
+impl Default for State {
     /// Of a server of which nothing is known yet.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             inner: Mutex::new(Inner {
                 phase: Phase::Down("the server was not looked for yet".to_owned()),
@@ -160,11 +190,10 @@ impl State {
                 copy: None,
                 run: 0,
                 sample: None,
-                begun: 0,
-                sampled: 0,
+                moving: false,
                 answered: Instant::now(),
                 synchronous: None,
-                unsettled: false,
+                promoting: false,
                 upstream: None,
                 hurried: false,
                 faults: Faults::default(),
@@ -174,7 +203,9 @@ impl State {
             notifier: OnceLock::new(),
         }
     }
+}
 
+impl State {
     /// From now on `notifier` is told of each change.
     pub fn notify(&self, notifier: &Notifier) {
         // A plugin that is described again goes on telling the same one.

@@ -53,9 +53,8 @@ pub fn run(
     mut line: impl FnMut(&str) + Send,
 ) -> Result<(), Failure> {
     let name = name(&command);
-    let started = |error: std::io::Error| {
-        Failure::new(format!("{name}: cannot be started: {error}"))
-    };
+    let started =
+        |error: std::io::Error| Failure::new(format!("{name}: cannot be started: {error}"));
     let mut child = command
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -73,7 +72,7 @@ pub fn run(
             if !cancelled && token.is_cancelled() {
                 cancelled = true;
                 // It may have ended in this very moment.
-                drop(kill_process_group(pid, Signal::KILL));
+                let _ = kill_process_group(pid, Signal::KILL);
             }
         }
         (cancelled, reader.join().unwrap_or_default())

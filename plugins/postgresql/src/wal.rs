@@ -238,7 +238,11 @@ mod tests {
                 lsn: lsn("16/B3000000"),
             })
         );
-        for name in ["00000002.history", "0000000200000016000000B3.partial", "xlogtemp.1"] {
+        for name in [
+            "00000002.history",
+            "0000000200000016000000B3.partial",
+            "xlogtemp.1",
+        ] {
             assert_eq!(parse_segment_name(name, SEGMENT), None);
         }
     }

@@ -31,6 +31,9 @@ const PING: Duration = Duration::from_secs(1);
 /// A plugin that does not answer a ping within this is killed.
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// So is one that does not describe itself within this.
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A command that goes on this long after it was cancelled is the end of the
 /// plugin.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -47,6 +50,9 @@ const STALLED: Duration = Duration::from_secs(2);
 
 /// The longest that ending may take.
 const ENDING: Duration = Duration::from_secs(60);
+
+/// Events that are taken in before the next decision and report.
+const BATCH: usize = 256;
 
 /// What the other threads say.
 #[derive(Debug)]
@@ -98,8 +104,12 @@ struct Running {
     plugin: Plugin,
     /// Described and observed: it may be commanded.
     ready: bool,
-    describing: u64,
+    /// The request to describe itself, until it has.
+    describing: Option<u64>,
     command: Option<Pending>,
+    /// A command was answered, and the ping that is out, or due, was asked for
+    /// after that.
+    settling: bool,
     ping: Option<(u64, Instant)>,
     next_ping: Instant,
     began: Instant,
@@ -145,11 +155,10 @@ pub fn run(config: Config, events: (Sender<Event>, Receiver<Event>)) -> io::Resu
             ),
         )
     })?;
-    let observed = Observation::down("the plugin has not answered yet".to_owned());
     let mut daemon = Daemon {
         config,
         sender,
-        keeper: Keeper::new(observed),
+        keeper: Keeper::new("the plugin has not answered yet".to_owned()),
         running: None,
         generation: 0,
         plugin_backoff: Backoff::new(),
@@ -183,7 +192,7 @@ impl Daemon {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             // What has come meanwhile belongs to the same decision.
-            while let Ok(event) = receiver.try_recv() {
+            for event in receiver.try_iter().take(BATCH) {
                 self.on_event(event, Instant::now());
             }
         }
@@ -201,12 +210,12 @@ impl Daemon {
                 self.reported = None;
                 // It speaks first, before any order can be read.
                 self.report(now);
-                self.keeper.on_connected();
             }
             Event::Link(Heard::Order(order)) => self.on_order(order),
             Event::Link(Heard::Lost) => {
                 self.writer = None;
-                self.fence_at = Some(now + GRACE);
+                // A connection that brought no order has put nothing off.
+                self.fence_at.get_or_insert(now + GRACE);
             }
             Event::Terminate => {
                 info!("ends: the database is stopped first");
@@ -249,11 +258,15 @@ impl Daemon {
         if running.ping.is_some_and(|(ping, _)| ping == id) {
             running.ping = None;
             running.next_ping = now + PING;
-            self.on_ping(answer);
-        } else if running.describing == id && !running.ready {
+            self.on_ping(answer, now);
+        } else if running.describing == Some(id) {
             self.on_described(answer, now);
         } else if let Some(pending) = running.command.take_if(|pending| pending.id == id) {
             debug!("{} answered: {answer:?}", pending.command.method());
+            // What it has done is asked for; a ping that is out may not show it.
+            running.ping = None;
+            running.next_ping = now;
+            running.settling = true;
             self.keeper.on_answer(&pending.command, &answer);
             match answer {
                 Err(failure) if !failure.is_cancelled() => {
@@ -293,6 +306,7 @@ impl Daemon {
                 );
                 self.plugin_gone = None;
                 if let Some(running) = &mut self.running {
+                    running.describing = None;
                     running.next_ping = now;
                 }
                 self.ping(now);
@@ -306,11 +320,18 @@ impl Daemon {
     }
 
     /// The answer to a ping; the first one makes the plugin ready.
-    fn on_ping(&mut self, answer: Result<Value, Failure>) {
+    fn on_ping(&mut self, answer: Result<Value, Failure>, now: Instant) {
         let observed = answer
-            .ok()
-            .and_then(|value| serde_json::from_value(value).ok());
-        let (Some(observed), Some(running)) = (observed, &mut self.running) else {
+            .map_err(|failure| failure.message)
+            .and_then(|value| serde_json::from_value(value).map_err(|error| error.to_string()));
+        let observed = match observed {
+            Ok(observed) => observed,
+            Err(why) => {
+                self.on_plugin_ended(&format!("its observation cannot be read: {why}"), now);
+                return;
+            }
+        };
+        let Some(running) = &mut self.running else {
             return;
         };
         if !running.ready {
@@ -318,6 +339,9 @@ impl Daemon {
             self.keeper.on_plugin_started();
         }
         self.keeper.on_observed(observed);
+        if std::mem::take(&mut running.settling) {
+            self.keeper.on_settled();
+        }
         self.start_link();
     }
 
@@ -393,10 +417,11 @@ impl Daemon {
                 self.running = Some(Running {
                     plugin,
                     ready: false,
-                    describing,
+                    describing: Some(describing),
                     command: None,
+                    settling: false,
                     ping: None,
-                    next_ping: now + Duration::from_secs(60),
+                    next_ping: now + DESCRIBE_TIMEOUT,
                     began: now,
                 });
             }
@@ -426,9 +451,10 @@ impl Daemon {
         let Some(running) = &mut self.running else {
             return;
         };
-        let hangs = running
-            .ping
-            .is_some_and(|(_, asked)| now - asked >= PING_TIMEOUT)
+        let hangs = running.describing.is_some() && now - running.began >= DESCRIBE_TIMEOUT
+            || running
+                .ping
+                .is_some_and(|(_, asked)| now - asked >= PING_TIMEOUT)
             || running.command.as_ref().is_some_and(|pending| {
                 pending
                     .cancelled

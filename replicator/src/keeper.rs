@@ -2,7 +2,10 @@
 //!
 //! No I/O and no clock. [`Keeper::wanted`] says which command brings what is
 //! nearer to what shall be; a command that is under way and still serves the
-//! order is left alone, any other is cancelled first.
+//! order is left alone, any other is cancelled first. A command is under way
+//! until its outcome is *seen*: its answer, then an observation that was asked
+//! for after it. Until then nothing that contradicts it is reported as the
+//! answer to a newer order.
 
 use crate::plugin::{
     Access, Command, Failure, Follow, Followed, Observation, Promote, Remedy, Source, Stop,
@@ -14,17 +17,25 @@ use crate::role::{Order, Progress, Report, Role, Server, Upstream};
 #[derive(Clone, Debug)]
 pub struct Keeper {
     order: Option<Order>,
+    /// The ticket of the order that was taken up last; 0 before the first.
+    taken: u64,
     observed: Observation,
+    /// Whether anything was observed at all.
+    seen: bool,
     /// Nobody's order holds: the database must not be writable.
     fenced: bool,
     /// The replicator is being stopped, and the server with it.
     ending: bool,
-    /// The server died while it was read-write by this order. It is not started
-    /// again before its death is known and an order follows from that.
-    died: bool,
-    /// That death was told in the first report of this connection, so that any
-    /// order on it is given in knowledge of it.
-    told: bool,
+    /// It is not to be made read-write: it ceased to be, unasked, under an
+    /// order to be, or what was before is not known. Commits that were never
+    /// acknowledged become visible then, so the gate is to be closed first;
+    /// every order to stand by or to stop comes after that, and lifts this.
+    barred: bool,
+    /// The command whose outcome has not been seen yet.
+    under_way: Option<Command>,
+    /// A promotion was asked for and nothing shows how it ended: the server may
+    /// become read-write yet.
+    promoting: bool,
     /// What makes the present copy able to follow the ordered upstream.
     remedy: Option<Remedy>,
     /// A rewind was done since it last followed: if it still cannot, clone.
@@ -47,15 +58,18 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Begins fenced.
-    pub fn new(observed: Observation) -> Self {
+    /// Knows nothing of the server yet; `detail` says so to people.
+    pub fn new(detail: String) -> Self {
         Self {
             order: None,
-            observed,
+            taken: 0,
+            observed: Observation::unknown(detail),
+            seen: false,
             fenced: false,
             ending: false,
-            died: false,
-            told: false,
+            barred: true,
+            under_way: None,
+            promoting: false,
             remedy: None,
             rewound: false,
             applied: None,
@@ -69,53 +83,47 @@ impl Keeper {
         }
     }
 
-    /// A connection to vrrpd was made, and the report sent.
-    pub fn on_connected(&mut self) {
-        self.told = self.died;
-    }
-
     /// An order came.
     pub fn on_order(&mut self, order: Order) {
         let before = self.order.as_ref();
-        if before.is_none_or(|before| before.role != order.role || before.epoch != order.epoch) {
+        let role_changes = before.is_none_or(|before| before.role != order.role);
+        if role_changes || before.is_none_or(|before| before.epoch != order.epoch) {
             self.stop_answered = false;
             self.failure.clear();
-            if !matches!(order.role, Role::Retiring | Role::Stopped) {
-                self.checkpointed = None;
-            }
+        }
+        if role_changes && order.role != Role::Stopped {
+            self.checkpointed = None;
         }
         if before.is_none_or(|before| before.follow != order.follow) {
             self.remedy = None;
             self.rewound = false;
         }
-        // An order to go on as Primary may have crossed the report of the death.
-        if self.told || matches!(order.role, Role::Standby | Role::Stopped) {
-            self.died = false;
-            self.told = false;
-        }
+        self.barred &= order.role.is_read_write();
         self.fenced = false;
         self.order = Some(order);
+        self.take_up();
     }
 
     /// The plugin has seen something.
     pub fn on_observed(&mut self, observed: Observation) {
         let was = self.observed.server;
-        let serves = self.role().is_some_and(|role| role != Role::Standby);
-        if was == Server::Primary && observed.server == Server::Down && serves {
-            self.died = true;
-        }
+        let ceases = was == Server::Primary && observed.server != Server::Primary;
+        self.barred |= ceases && self.is_read_write_ordered();
         if observed.server != was || observed.streaming {
             self.recheck = false;
         }
         if observed.run != self.observed.run {
             self.checkpointed = None;
+            self.applied = None;
         }
         self.leaving &= observed.server == Server::Primary;
         self.observed = observed;
+        self.seen = true;
         self.plugin_lost = false;
+        self.take_up();
     }
 
-    /// The plugin was given a command.
+    /// The plugin is given a command.
     pub fn on_commanded(&mut self, command: &Command) {
         self.leaving = match command {
             Command::Follow(_)
@@ -128,13 +136,48 @@ impl Keeper {
             | Command::Describe(_)
             | Command::Observe {} => false,
         };
+        self.promoting |= matches!(command, Command::Promote(_));
+        if !matches!(command, Command::Stop(Stop { prepare: true })) {
+            // Half-done it may have changed anything.
+            self.applied = None;
+        }
+        self.under_way = Some(command.clone());
     }
 
-    /// The plugin was started again: what was set is to be set again.
+    /// An observation was asked for after the last answer, and was taken in.
+    pub fn on_settled(&mut self) {
+        self.under_way = None;
+        self.leaving = false;
+        self.take_up();
+    }
+
+    /// The plugin was started again: what was set is to be set again. What it
+    /// observes comes next.
     pub fn on_plugin_started(&mut self) {
         self.applied = None;
         self.progress = None;
         self.leaving = false;
+        self.under_way = None;
+    }
+
+    /// The order counts as taken up once nothing is under way that leads
+    /// elsewhere: what is observed from then on is its outcome.
+    fn take_up(&mut self) {
+        let ended = matches!(
+            self.observed.server,
+            Server::Primary | Server::Down | Server::Stopped
+        );
+        self.promoting &= !ended || self.under_way.is_some();
+        let Some(order) = &self.order else {
+            return;
+        };
+        let serves = self
+            .under_way
+            .as_ref()
+            .is_none_or(|command| self.serves(command));
+        if serves && (!self.promoting || order.role.is_read_write()) {
+            self.taken = order.ticket;
+        }
     }
 
     /// The plugin does not come back.
@@ -153,9 +196,11 @@ impl Keeper {
         self.ending = true;
     }
 
-    /// Whether nothing of the server is left.
+    /// Whether nothing of the server is left, or nothing can be done about it.
     pub fn has_ended(&self) -> bool {
-        self.ending && matches!(self.observed.server, Server::Down | Server::Stopped)
+        let gone = matches!(self.observed.server, Server::Down | Server::Stopped);
+        let unknown = !self.seen && self.plugin_lost;
+        self.ending && self.under_way.is_none() && (gone || unknown)
     }
 
     /// The upstream's log has not come for a while.
@@ -177,10 +222,9 @@ impl Keeper {
         self.progress = Some(progress);
     }
 
-    /// A command was answered.
+    /// A command was answered; its outcome has yet to be seen.
     pub fn on_answer(&mut self, command: &Command, answer: &Result<serde_json::Value, Failure>) {
         self.progress = None;
-        self.leaving = false;
         let outcome = answer
             .clone()
             .and_then(|value| self.on_done(command, value));
@@ -188,7 +232,7 @@ impl Keeper {
             Ok(()) => self.failure.clear(),
             Err(failure) if failure.is_cancelled() => {}
             Err(failure) => {
-                if matches!(command, Command::Rewind(_)) {
+                if matches!(command, Command::Rewind(_)) && self.serves(command) {
                     self.remedy = Some(Remedy::Clone);
                 }
                 self.failure = failure.message;
@@ -201,30 +245,40 @@ impl Keeper {
             Command::Follow(follow) => match decode(value)? {
                 Followed::Following => {
                     self.applied = Some((follow.access.clone(), Server::Standby));
-                    self.remedy = None;
-                    self.rewound = false;
+                    self.promoting = false;
                     self.recheck = false;
+                    if self.serves(command) {
+                        self.remedy = None;
+                        self.rewound = false;
+                    }
                 }
                 Followed::Diverged { remedy, why } => {
-                    self.remedy = Some(if self.rewound { Remedy::Clone } else { remedy });
+                    // Only from the upstream that is meant now.
+                    if self.serves(command) {
+                        self.remedy = Some(if self.rewound { Remedy::Clone } else { remedy });
+                    }
                     return Err(Failure::new(why));
                 }
             },
             Command::Rewind(_) => {
+                self.promoting = false;
                 self.remedy = None;
-                self.rewound = true;
+                self.rewound = self.serves(command);
             }
             Command::Clone(_) => {
+                self.promoting = false;
                 self.remedy = None;
                 self.rewound = false;
             }
-            Command::Promote(_) => self.applied = None,
+            // That it is read-write is yet to be seen.
+            Command::Promote(_) => {}
             Command::Synchronous(synchronous) => {
                 self.applied = Some((synchronous.access.clone(), Server::Primary));
             }
             Command::Stop(Stop { prepare: true }) => self.checkpointed = Some(self.observed.run),
             Command::Stop(Stop { prepare: false }) => {
                 let Stopped { .. } = decode(value)?;
+                self.promoting = false;
                 self.stop_answered = true;
             }
             Command::Describe(_) | Command::Observe {} => {}
@@ -234,6 +288,9 @@ impl Keeper {
 
     /// The command that brings what is nearer to what shall be.
     pub fn wanted(&self) -> Option<Command> {
+        if self.under_way.is_some() {
+            return None;
+        }
         let runs = !matches!(self.observed.server, Server::Down | Server::Stopped);
         if self.ending {
             return runs.then_some(Command::Stop(Stop { prepare: false }));
@@ -268,12 +325,15 @@ impl Keeper {
         }
         match command {
             Command::Follow(follow) => match order.role {
-                Role::Standby => follow.upstream == order.follow,
+                Role::Standby => {
+                    follow.upstream.as_ref() == upstream(order)
+                        || self.promoting && follow.upstream.is_none()
+                }
                 Role::Primary => follow.upstream.is_none(),
                 Role::Retiring | Role::Stopped => false,
             },
             Command::Rewind(source) | Command::Clone(source) => {
-                order.role == Role::Standby && Some(&source.upstream) == order.follow.as_ref()
+                order.role == Role::Standby && Some(&source.upstream) == upstream(order)
             }
             Command::Promote(promote) => {
                 matches!(order.role, Role::Primary | Role::Retiring)
@@ -290,7 +350,7 @@ impl Keeper {
     }
 
     fn wanted_fenced(&self, order: Option<&Order>) -> Option<Command> {
-        if self.observed.server != Server::Primary {
+        if self.observed.server != Server::Primary && !self.promoting {
             return None;
         }
         let access = order.map_or_else(
@@ -309,10 +369,14 @@ impl Keeper {
 
     fn wanted_standby(&self, order: &Order) -> Option<Command> {
         let follow = Command::Follow(Follow {
-            upstream: order.follow.clone(),
+            // First that it stands by, for which no upstream is needed.
+            upstream: upstream(order).filter(|_| !self.promoting).cloned(),
             access: access(order),
         });
-        if let (Some(remedy), Some(upstream)) = (self.remedy, &order.follow) {
+        if self.promoting {
+            return Some(follow);
+        }
+        if let (Some(remedy), Some(upstream)) = (self.remedy, upstream(order)) {
             let source = Source {
                 upstream: upstream.clone(),
                 access: access(order),
@@ -324,7 +388,7 @@ impl Keeper {
         }
         match self.observed.server {
             Server::Standby => {
-                let settled = self.observed.upstream == order.follow
+                let settled = self.observed.upstream.as_ref() == upstream(order)
                     && self.is_applied(order, Server::Standby)
                     && !self.recheck;
                 (!settled).then_some(follow)
@@ -339,7 +403,7 @@ impl Keeper {
             access: access(order),
         });
         match self.observed.server {
-            Server::Down | Server::Busy if self.died => None,
+            Server::Down | Server::Busy | Server::Stopped | Server::Standby if self.barred => None,
             Server::Down | Server::Busy | Server::Stopped => Some(start),
             Server::Standby => order.copy.map(|copy| {
                 Command::Promote(Promote {
@@ -380,25 +444,36 @@ impl Keeper {
         self.order.as_ref().map(|order| order.role)
     }
 
+    fn is_read_write_ordered(&self) -> bool {
+        self.role().is_some_and(Role::is_read_write)
+    }
+
     /// What vrrpd is told.
     pub fn report(&self) -> Report {
         let observed = &self.observed;
-        let detail = if self.failure.is_empty() {
-            observed.detail.clone()
-        } else {
+        let waits = self.barred && self.is_read_write_ordered();
+        let detail = if !self.failure.is_empty() {
             self.failure.clone()
+        } else if waits && observed.server != Server::Primary && observed.detail.is_empty() {
+            "waits for vrrpd to have closed the gate".to_owned()
+        } else {
+            observed.detail.clone()
         };
+        let server = match observed.server {
+            Server::Primary if self.leaving => Server::Busy,
+            // Stopped by no order of vrrpd's, and not to be started again.
+            Server::Stopped if self.is_read_write_ordered() => Server::Down,
+            server => server,
+        };
+        // While a change of it is under way, no commit is known to wait.
+        let is_set = matches!(self.applied, Some((_, Server::Primary)));
         Report {
-            ticket: self.order.as_ref().map_or(0, |order| order.ticket),
-            server: if self.leaving {
-                Server::Busy
-            } else {
-                observed.server
-            },
+            ticket: self.taken,
+            server,
             healthy: observed.healthy && !self.plugin_lost,
             copy: observed.copy,
             run: observed.run,
-            synchronous: observed.synchronous,
+            synchronous: observed.synchronous.filter(|_| is_set),
             position: observed.position,
             follower: observed.follower,
             checkpointed: self.is_checkpointed(),
@@ -407,11 +482,14 @@ impl Keeper {
             cancelled_waits: observed.cancelled_waits,
         }
     }
+}
 
-    /// The upstream that is ordered, for the log.
-    pub fn upstream(&self) -> Option<&Upstream> {
-        self.order.as_ref().and_then(|order| order.follow.as_ref())
-    }
+/// Whom to replicate from. Without its copy id nothing of the upstream is meant.
+fn upstream(order: &Order) -> Option<&Upstream> {
+    order
+        .follow
+        .as_ref()
+        .filter(|upstream| upstream.copy.is_some())
 }
 
 /// Never makes a server writable, and is better done than left half-done.

@@ -35,13 +35,25 @@ pub enum FromReplicator {
 pub enum Role {
     /// Read-only; replicates from [`Order::follow`] when that is known.
     Standby,
-    /// Read-write. Started as a standby first, then promoted.
+    /// Read-write. Started as a standby first, then promoted; but what ceased to
+    /// be read-write by itself is left as it is until another role is ordered:
+    /// the gate is to be closed first.
     Primary,
     /// Read-write, with a checkpoint just done so that a stop will be short.
     Retiring,
     /// Stopped cleanly, so that a follower that keeps up has the shutdown
     /// checkpoint.
     Stopped,
+}
+
+impl Role {
+    /// Whether it asks for a read-write server.
+    pub const fn is_read_write(self) -> bool {
+        match self {
+            Self::Primary | Self::Retiring => true,
+            Self::Standby | Self::Stopped => false,
+        }
+    }
 }
 
 /// Where the other manager's database is reached.
@@ -166,7 +178,8 @@ pub struct Progress {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The order that was taken up last: what is said of `server` is its
-    /// outcome, or of work towards it. 0 before the first order of this run.
+    /// outcome, or of work towards it. An order is taken up when nothing is under
+    /// way any more that leads elsewhere. 0 before the first of this run.
     pub ticket: u64,
     /// What the server is doing.
     pub server: Server,

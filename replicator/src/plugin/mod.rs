@@ -237,6 +237,14 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// Of a server of which nothing is known, not even whether it runs.
+    pub fn unknown(detail: String) -> Self {
+        Self {
+            server: Server::Busy,
+            ..Self::down(detail)
+        }
+    }
+
     /// Of a server of which nothing is known but that it does not run.
     pub const fn down(detail: String) -> Self {
         Self {

@@ -21,7 +21,8 @@ use crate::role::Progress;
 ///
 /// [`Database::observe`] answers at once, from what is known. The six commands
 /// may take their time; they run one at a time, on a thread of their own, and
-/// look at their [`Token`] wherever they wait.
+/// look at their [`Token`] wherever they wait. What a command has done is known
+/// when it returns.
 pub trait Database: Sync {
     /// Takes its configuration, finds a server that runs already, and begins
     /// to watch it, telling `notifier` of each change.
@@ -43,7 +44,7 @@ pub trait Database: Sync {
     fn promote(&self, promote: &Promote, token: &Token) -> Result<(), Failure>;
 
     /// Makes it a standby, whatever it was, starting it if need be; never
-    /// read-write meanwhile. Done when it stands by *and* is set to replicate
+    /// read-write meanwhile, nor later by a promotion that was begun. Done when it stands by *and* is set to replicate
     /// from the upstream, whose history it was found to share.
     ///
     /// # Errors
@@ -85,19 +86,31 @@ pub trait Database: Sync {
 /// Tells the replicator something unasked.
 #[derive(Clone)]
 pub struct Notifier {
-    output: Arc<Mutex<dyn Write + Send>>,
+    output: Arc<Mutex<Output<dyn Write + Send>>>,
+}
+
+struct Output<W: ?Sized> {
+    /// The last observation that was told unasked, and how many were.
+    told: (u64, Option<Observation>),
+    writer: W,
 }
 
 impl Notifier {
     fn new(output: impl Write + Send + 'static) -> Self {
         Self {
-            output: Arc::new(Mutex::new(output)),
+            output: Arc::new(Mutex::new(Output {
+                told: (0, None),
+                writer: output,
+            })),
         }
     }
 
-    /// Something has changed.
+    /// Something has changed. Observations are told in the order in which they
+    /// were made: call it under the lock that guards what is observed.
     pub fn observed(&self, observation: &Observation) {
-        self.write(&FromPlugin::Notification {
+        let mut output = lock(&self.output);
+        output.told = (output.told.0 + 1, Some(observation.clone()));
+        output.write(&FromPlugin::Notification {
             jsonrpc: Version::Two,
             notification: Notification::Observed(observation.clone()),
         });
@@ -111,7 +124,36 @@ impl Notifier {
         });
     }
 
+    /// Answers `observe`; never with something older than what was told.
+    fn answer_observe(&self, id: u64, database: &impl Database) {
+        let before = lock(&self.output).told.0;
+        let observation = database.observe();
+        let mut output = lock(&self.output);
+        let (count, last) = &output.told;
+        let newest = last.as_ref().filter(|_| *count != before);
+        let result = answer(Ok(newest.unwrap_or(&observation)));
+        output.answer(id, result);
+    }
+
     fn answer(&self, id: u64, answer: Result<Value, Failure>) {
+        lock(&self.output).answer(id, answer);
+    }
+
+    fn refuse(&self, code: i32, message: String) {
+        self.write(&FromPlugin::Error {
+            jsonrpc: Version::Two,
+            id: None,
+            error: Failure { code, message },
+        });
+    }
+
+    fn write(&self, line: &impl Serialize) {
+        lock(&self.output).write(line);
+    }
+}
+
+impl Output<dyn Write + Send> {
+    fn answer(&mut self, id: u64, answer: Result<Value, Failure>) {
         let jsonrpc = Version::Two;
         self.write(&match answer {
             Ok(result) => FromPlugin::Result {
@@ -127,17 +169,9 @@ impl Notifier {
         });
     }
 
-    fn refuse(&self, code: i32, message: String) {
-        self.write(&FromPlugin::Error {
-            jsonrpc: Version::Two,
-            id: None,
-            error: Failure { code, message },
-        });
-    }
-
-    fn write(&self, line: &impl Serialize) {
+    fn write(&mut self, line: &impl Serialize) {
         // A replicator that is gone reads nothing; the end of the input says so.
-        drop(rpc::write_line(&mut *lock(&self.output), line));
+        drop(rpc::write_line(&mut self.writer, line));
     }
 }
 
@@ -229,7 +263,7 @@ pub fn serve(
                     Command::Describe(setup) => {
                         notifier.answer(id, answer(database.describe(setup, &notifier)));
                     }
-                    Command::Observe {} => notifier.answer(id, answer(Ok(database.observe()))),
+                    Command::Observe {} => notifier.answer_observe(id, database),
                     command if working.swap(true, Ordering::SeqCst) => notifier.answer(
                         id,
                         Err(Failure {

@@ -63,7 +63,7 @@ impl Member {
         if self.priority == 0 {
             return Err("its priority is 0 (fault)");
         }
-        let copy = self.promotable_copy()?;
+        let copy = self.promotable_copy(now)?;
         if !force && !self.holds_released_position(&record, now) {
             return Err("its copy has not received all that the last Primary wrote");
         }
@@ -71,9 +71,13 @@ impl Member {
     }
 
     /// The copy id of a database that can be promoted now.
-    fn promotable_copy(&self) -> Result<CopyId, &'static str> {
+    fn promotable_copy(&self, now: Instant) -> Result<CopyId, &'static str> {
         if self.database.is_none() {
             return Err("its replicator is not connected");
+        }
+        // A process that was stopped knows its database only as it was then.
+        if self.database_heard.until(now) >= self.config.replicator_timeout {
+            return Err("its replicator is silent");
         }
         let Some(database) = self.reconciled() else {
             return Err("its database is on the way to be a standby");

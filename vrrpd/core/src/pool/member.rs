@@ -572,12 +572,17 @@ impl Member {
 
     /// The other manager, if it is Primary by an effective record: only then
     /// is this node's own history given up for it.
+    ///
+    /// Not while its own highest record names another: a claim of its own may
+    /// have been accepted without its knowing, and then its copy is the only
+    /// one that is whole.
     fn leader(&self) -> Option<NodeId> {
-        self.voter
-            .durable
+        let durable = &self.voter.durable;
+        let highest = durable.record.map(|record| record.primary);
+        durable
             .effective
             .map(|record| record.primary)
-            .filter(|&primary| primary != self.config.id)
+            .filter(|&primary| primary != self.config.id && Some(primary) == highest)
     }
 
     pub(crate) fn refuse(&self, refusal: Refusal, out: &mut Vec<Action>) {

@@ -100,14 +100,14 @@ struct Known {
     holders: [bool; 3],
     /// A quorum accepted it, or its holder was alone by right.
     chosen: bool,
+    /// An operator's word stands for the in-sync check, or for the quorum.
+    word: bool,
 }
 
 /// What the checks remember.
 #[derive(Clone, Debug, Default)]
 pub struct Checker {
     known: Vec<Known>,
-    /// An operator has forced: the in-sync set no longer speaks for I4.
-    pub forced: bool,
 }
 
 impl Checker {
@@ -146,12 +146,23 @@ impl Checker {
             .max_by_key(Record::key)
     }
 
+    /// The highest epoch that a quorum accepted by an operator's word: a node
+    /// that has promised nothing as high is not bound by it yet.
+    pub fn forced(&self) -> Option<Epoch> {
+        self.known
+            .iter()
+            .filter(|known| known.chosen && known.word)
+            .map(|known| known.record.epoch)
+            .max()
+    }
+
     /// The pool begins with `record` on every disk.
     pub fn found(&mut self, record: Record) {
         self.known.push(Known {
             record,
             holders: [true; 3],
             chosen: true,
+            word: false,
         });
     }
 
@@ -191,11 +202,17 @@ impl Checker {
         {
             Some(at) => at,
             None => {
-                self.judge_new(node, record)?;
+                // A reign that begins effective has asked nobody.
+                let word = record.forced
+                    || record.version == 0 && state.effective.as_ref() == Some(record);
+                if !word {
+                    self.judge_new(node, record)?;
+                }
                 self.known.push(Known {
                     record: *record,
                     holders: [false; 3],
                     chosen: false,
+                    word,
                 });
                 self.known.len() - 1
             }
@@ -212,8 +229,7 @@ impl Checker {
 
     /// I4, when the record of a new reign is written for the first time.
     fn judge_new(&mut self, node: NodeId, record: &Record) -> Result<(), (Invariant, String)> {
-        self.forced |= record.forced;
-        if record.version != 0 || record.primary != node || self.forced {
+        if record.version != 0 || record.primary != node {
             return Ok(());
         }
         let Some(chosen) = self.chosen_below(record.epoch) else {

@@ -94,6 +94,8 @@ pub enum Fault {
     LoseDisk,
     /// The state directory goes back to an earlier boot.
     RollBack,
+    /// Messages of one kind do not pass, one way.
+    Mute,
     /// Messages are lost, doubled and late.
     Storm,
     /// An operator orders a switchover.
@@ -104,6 +106,8 @@ pub enum Fault {
     Priority,
     /// An operator forces a manager.
     Force,
+    /// The same, the others being off.
+    ForceAlone,
 }
 
 impl Fault {
@@ -133,6 +137,7 @@ impl Fault {
         Self::LoseState,
         Self::LoseDisk,
         Self::RollBack,
+        Self::Mute,
         Self::Storm,
         Self::Switchover,
         Self::StaleSwitchover,
@@ -198,6 +203,8 @@ pub struct Plan {
     pub faults_for: Nanos,
     /// The mean time between two faults.
     pub pace: Nanos,
+    /// How many in a thousand decisions provoke a fault.
+    pub provoked: u32,
     /// The usual weather.
     pub weather: Weather,
     /// Which faults, each with its weight.
@@ -226,6 +233,7 @@ impl Plan {
             founded: true,
             faults_for: 0,
             pace: SECONDS,
+            provoked: 0,
             weather: Weather::FAIR,
             faults: Vec::new(),
             ruthless: false,
@@ -254,6 +262,7 @@ impl Plan {
             founded: !random.chance(80),
             faults_for: random.between(2, 30) * lease * MILLIS,
             pace: random.pick(&[1u64, 2, 4, 10]) * lease * MILLIS / 4,
+            provoked: random.pick(&[0, 0, 50, 200, 400]),
             ruthless: random.chance(100),
             write_every: random.pick(&[5u64, 10, 20, 50]) * MILLIS,
             ..Self::calm(seed)
@@ -273,6 +282,7 @@ impl Plan {
         }
         if random.chance(60) {
             plan.faults.push((Fault::Force, 2));
+            plan.faults.push((Fault::ForceAlone, 2));
         }
         if broken {
             plan.faults.push((Fault::BreakClock, 10));

@@ -284,6 +284,11 @@ impl World {
             alone: status.alone,
         };
         self.rights[id.index()] = right;
+        let epoch = status.durable.record.map(|record| record.epoch);
+        if right.holds(self.now) && epoch <= self.released[id.index()] {
+            let what = format!("{id} ({}) after its Release", trace::right(right));
+            self.broken(Invariant::I2, what);
+        }
         let Some(peer) = id.peer() else {
             return;
         };
@@ -293,10 +298,19 @@ impl World {
                 trace::right(right),
                 trace::right(self.rights[peer.index()])
             );
-            if !self.checker.forced {
+            if !self.is_unbound(id) && !self.is_unbound(peer) {
                 self.broken(Invariant::I2, what);
             }
         }
+    }
+
+    /// Whether an operator's word has been accepted by a quorum that `id` has
+    /// not heard of: it has promised nothing as high.
+    fn is_unbound(&self, id: NodeId) -> bool {
+        let promised = self.host(id).disk.state.map(|state| state.promised);
+        self.checker
+            .forced()
+            .is_some_and(|forced| promised < Some(forced))
     }
 
     fn perform(&mut self, id: NodeId, leased: bool) {
@@ -463,6 +477,12 @@ impl World {
             Action::Persist(state) => self.persist(id, state),
             Action::Send(envelope) => {
                 self.check_order(id, &envelope);
+                if let Body::Release { epoch, .. } = envelope.body
+                    && epoch.node == id
+                {
+                    let released = &mut self.released[id.index()];
+                    *released = (*released).max(Some(epoch));
+                }
                 self.send(envelope);
             }
             Action::Hold { until } => self.hold(id, until),
@@ -522,7 +542,8 @@ impl World {
         for other in MANAGERS {
             if other != id && self.host(other).answers(self.now) && self.host(id).answers(self.now)
             {
-                self.fence_broken(format!("{id} and {other} answer for the virtual address"));
+                let what = format!("{id} and {other} answer for the virtual address");
+                self.fence_broken([id, other], what);
             }
         }
     }
@@ -536,7 +557,8 @@ impl World {
         }
         for other in MANAGERS {
             if other != id && self.host(other).admits(self.now) {
-                self.fence_broken(format!("the gates of {id} and {other} are open"));
+                let what = format!("the gates of {id} and {other} are open");
+                self.fence_broken([id, other], what);
             }
         }
         if closed {
@@ -553,20 +575,22 @@ impl World {
         }
     }
 
-    fn fence_broken(&mut self, what: String) {
-        if !self.checker.forced {
+    fn fence_broken(&mut self, nodes: [NodeId; 2], what: String) {
+        if !nodes.into_iter().any(|id| self.is_unbound(id)) {
             self.broken(Invariant::I3, what);
         }
     }
 
     fn note(&mut self, id: NodeId, decision: Decision, leased: bool) {
         self.say(format_args!("{id}: {decision}"));
+        self.provoke(id, &decision);
         match decision {
             Decision::Primary { .. } | Decision::ResumesAlone { .. } => self.tally.reigns += 1,
             Decision::Formed { .. } => self.tally.formed += 1,
             Decision::Ends { epoch, why } => {
                 self.endings.push((id, epoch, why));
-                if why == Ending::Superseded && leased && !self.checker.forced {
+                let overruled = self.checker.forced().is_some_and(|forced| epoch < forced);
+                if why == Ending::Superseded && leased && !overruled {
                     let what = format!("{id}, Primary of {epoch}");
                     self.broken(Invariant::Deposed, what);
                 }

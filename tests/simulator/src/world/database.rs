@@ -2,7 +2,7 @@
 //! replication (POSTGRES.md).
 
 use vrrpd_core::pool::database::{Role, Server};
-use vrrpd_core::pool::record::{CopyId, NodeId};
+use vrrpd_core::pool::record::{CopyId, Epoch, NodeId};
 
 use super::{MANAGERS, Reign, What, World};
 use crate::check::Invariant;
@@ -169,11 +169,13 @@ impl World {
         if admitted && self.reign.is_some_and(|reign| epoch <= reign.epoch) {
             return;
         }
-        if self.reign.is_some_and(|reign| epoch < reign.epoch) {
+        let before = self.reign.map_or(Epoch::ZERO, |reign| reign.epoch);
+        if epoch < before {
             return;
         }
         self.reign = Some(Reign { epoch, node: id });
-        if record.forced {
+        let forced = self.checker.forced();
+        if forced.is_some_and(|forced| before < forced && forced <= epoch) {
             let log = std::mem::take(&mut self.manager_mut(id).directory.log);
             self.ledger.forgive(&log);
             self.manager_mut(id).directory.log = log;
@@ -212,8 +214,7 @@ impl World {
         let Some(reign) = self.reign.filter(|reign| reign.node != id) else {
             return true;
         };
-        let forced = self.checker.forced && self.manager(id).epoch < reign.epoch;
-        forced
+        self.is_overruled(id)
             || self
                 .manager(reign.node)
                 .directory
@@ -231,12 +232,16 @@ impl World {
             self.lost(id, entry, Owed::Acknowledged);
             return;
         }
-        let reign = self.reign.filter(|reign| reign.node != id);
-        let forced =
-            self.checker.forced && reign.is_some_and(|reign| self.manager(id).epoch < reign.epoch);
-        if !forced {
+        if !self.is_overruled(id) {
             self.ledger.acknowledge(entry);
         }
+    }
+
+    /// Whether an operator's word has given up what `id` does in its reign.
+    fn is_overruled(&self, id: NodeId) -> bool {
+        let epoch = self.manager(id).epoch;
+        self.reign.is_some_and(|reign| reign.node != id)
+            && self.checker.forced().is_some_and(|forced| epoch < forced)
     }
 
     /// A client reads all that is visible at `id`.
@@ -245,12 +250,15 @@ impl World {
         let from = manager.read.min(manager.visible);
         let visible = manager.directory.log[from..manager.visible].to_vec();
         self.manager_mut(id).read = self.manager(id).visible;
+        let overruled = self.is_overruled(id);
         for entry in visible {
             if !self.is_in_reign(id, entry) {
                 self.lost(id, entry, Owed::Read);
                 return;
             }
-            self.ledger.read(entry);
+            if !overruled {
+                self.ledger.read(entry);
+            }
         }
     }
 
@@ -361,6 +369,7 @@ impl World {
     /// The data directory is lost.
     pub fn lose_data(&mut self, id: NodeId) {
         self.kill_database(id);
+        self.lost.extend(self.manager(id).directory.copy);
         self.manager_mut(id).directory = Directory {
             ruined: true,
             ..Directory::default()
@@ -384,6 +393,7 @@ impl World {
             return;
         };
         self.kill_database(id);
+        self.lost.extend(self.manager(id).directory.copy);
         if self.plan.flaw != Some(Flaw::KeepsCopyId) {
             directory.copy = Some(self.new_copy());
         }

@@ -2,7 +2,7 @@
 
 use vrrpd_core::pool::database::Server;
 use vrrpd_core::pool::record::{Epoch, Incarnation, NodeId};
-use vrrpd_core::pool::{Event, Order};
+use vrrpd_core::pool::{Decision, Event, Order};
 
 use super::database::Promotion;
 use super::{MANAGERS, What, World};
@@ -22,6 +22,8 @@ pub(crate) enum Mend {
     Rejoin(NodeId),
     /// Replication passes again.
     JoinReplication,
+    /// Messages of a kind pass again.
+    Unmute(super::network::Mute),
     /// The link flaps once more, so many times.
     Flap(NodeId, NodeId, u32),
     /// A stopped daemon is continued.
@@ -48,8 +50,8 @@ pub(crate) enum Mend {
 /// it has heard so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RolledBack {
-    node: NodeId,
-    incarnation: Incarnation,
+    pub(crate) node: NodeId,
+    pub(crate) incarnation: Incarnation,
 }
 
 impl World {
@@ -59,16 +61,43 @@ impl World {
         self.after(self.plan.pace, What::Fault);
     }
 
-    pub(crate) fn on_fault(&mut self) {
-        if !self.faulty {
+    /// A decision is a moment worth a fault, just after it or a little later.
+    pub(crate) fn provoke(&mut self, id: NodeId, decision: &Decision) {
+        let idle = matches!(
+            decision,
+            Decision::Denied { .. } | Decision::Notices { .. } | Decision::Abandons { .. }
+        );
+        if !self.faulty || idle || !self.random.chance(self.plan.provoked) {
             return;
         }
+        let lease = self.plan.lease_nanos();
+        let span = self.random.pick(&[MILLIS / 10, 2 * MILLIS, lease / 3]);
+        let span = self.random.below(span);
+        self.after(span, What::Provoked(id));
+    }
+
+    pub(crate) fn on_provoked(&mut self, id: NodeId) {
+        if self.faulty {
+            self.focus = Some(id);
+            self.strike();
+            self.focus = None;
+        }
+    }
+
+    fn strike(&mut self) {
         if let Some(fault) = self.plan.draw(&mut self.random)
             && !self.is_settling_rollback()
         {
             self.tally.faults += 1;
             self.inject(fault);
         }
+    }
+
+    pub(crate) fn on_fault(&mut self) {
+        if !self.faulty {
+            return;
+        }
+        self.strike();
         let pause = self.random.below(self.plan.pace * 2);
         self.after(pause, What::Fault);
     }
@@ -85,13 +114,18 @@ impl World {
     }
 
     fn any(&mut self) -> NodeId {
-        self.random.pick(&NodeId::ALL)
+        match self.focus {
+            Some(id) if self.random.chance(600) => id,
+            _ => self.random.pick(&NodeId::ALL),
+        }
     }
 
     /// A manager, more often the one that is Primary.
     fn any_manager(&mut self) -> NodeId {
-        match self.reign {
-            Some(reign) if self.random.chance(400) => reign.node,
+        let focus = self.focus.filter(|&id| id != NodeId::R);
+        match (focus, self.reign) {
+            (Some(id), _) if self.random.chance(600) => id,
+            (_, Some(reign)) if self.random.chance(400) => reign.node,
             _ => self.random.pick(&MANAGERS),
         }
     }
@@ -120,6 +154,7 @@ impl World {
             | Fault::Isolate
             | Fault::CutReplication
             | Fault::Flap
+            | Fault::Mute
             | Fault::Storm => self.inject_network(fault),
             Fault::KillDaemon
             | Fault::KillBetweenActions
@@ -143,9 +178,11 @@ impl World {
             | Fault::LoseState
             | Fault::LoseDisk
             | Fault::RollBack => self.inject_loss(fault),
-            Fault::Switchover | Fault::StaleSwitchover | Fault::Priority | Fault::Force => {
-                self.inject_word(fault);
-            }
+            Fault::Switchover
+            | Fault::StaleSwitchover
+            | Fault::Priority
+            | Fault::Force
+            | Fault::ForceAlone => self.inject_word(fault),
         }
     }
 
@@ -169,6 +206,11 @@ impl World {
                 self.cut(one, two);
                 let times = 2 * u32::try_from(self.random.between(2, 12)).unwrap_or(2) + 1;
                 self.mend_after(span / 8, Mend::Flap(one, two, times));
+            }
+            Fault::Mute => {
+                let mute = super::network::Mute::draw(one, two, &mut self.random);
+                self.mutes.push(mute);
+                self.mend_after(span, Mend::Unmute(mute));
             }
             Fault::Storm => {
                 let lease = self.plan.lease_nanos();
@@ -427,6 +469,13 @@ impl World {
                 };
                 self.feed(id, Event::Order(order));
             }
+            Fault::ForceAlone => {
+                // Attested off, and they are.
+                if id.others().iter().all(|&other| !self.host(other).power) {
+                    let order = Order::Force { epoch, alone: true };
+                    self.feed(id, Event::Order(order));
+                }
+            }
             _ => {
                 let drawn = self.random.pick(&[0u8, 0, 1, 50, 200, 254]);
                 self.set_priority(id, drawn);
@@ -455,6 +504,11 @@ impl World {
             Mend::Join(one, two) => self.join(one, two),
             Mend::Rejoin(id) => self.rejoin(id),
             Mend::JoinReplication => self.join_replication(),
+            Mend::Unmute(mute) => {
+                if let Some(place) = self.mutes.iter().position(|&one| one == mute) {
+                    self.mutes.remove(place);
+                }
+            }
             Mend::Flap(one, two, left) => self.flap(one, two, left),
             Mend::Continue(id) => self.continue_daemon(id),
             Mend::Resume(id) => self.resume(id),

@@ -79,6 +79,8 @@ pub(crate) enum What {
     Read,
     /// The next fault.
     Fault,
+    /// A fault that a decision of this party has provoked.
+    Provoked(NodeId),
     /// A fault ends: its place in the list.
     Mend(usize),
 }
@@ -157,6 +159,14 @@ pub struct World {
     /// What a party's present boot has heard of another's boots.
     heard: [[Option<(u32, Incarnation, u64)>; 3]; 3],
     rolled_back: Option<faults::RolledBack>,
+    /// The highest epoch whose Release has left each party.
+    released: [Option<Epoch>; 3],
+    /// Copies that were lost, or replaced by hand.
+    lost: Vec<CopyId>,
+    /// Whom the next faults are for.
+    focus: Option<NodeId>,
+    /// Messages of these kinds do not pass.
+    mutes: Vec<network::Mute>,
 }
 
 /// What becomes of the lines that say what happens.
@@ -212,6 +222,10 @@ impl World {
             sockets: [0; 2],
             heard: [[None; 3]; 3],
             rolled_back: None,
+            released: [None; 3],
+            lost: Vec::new(),
+            focus: None,
+            mutes: Vec::new(),
             plan,
         };
         world.fill_disks();
@@ -336,6 +350,7 @@ impl World {
             What::Write => self.on_write(),
             What::Read => self.on_read(),
             What::Fault => self.on_fault(),
+            What::Provoked(id) => self.on_provoked(id),
             What::Mend(place) => self.mend(place),
         }
     }

@@ -1,12 +1,13 @@
 //! Datagrams between the parties.
 
 use vrrpd_core::pool::Event;
-use vrrpd_core::pool::message::Envelope;
+use vrrpd_core::pool::message::{Body, Envelope};
 use vrrpd_core::pool::record::NodeId;
 
 use super::{What, World};
 use crate::check::Invariant;
 use crate::clock::{MILLIS, Nanos};
+use crate::random::Random;
 use crate::trace;
 
 /// What a script does with a message.
@@ -18,6 +19,40 @@ pub enum Fate {
     Lose,
     /// Held back in [`World::kept`].
     Keep,
+}
+
+/// One kind of message that does not pass on one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mute {
+    from: NodeId,
+    to: NodeId,
+    kind: u64,
+}
+
+impl Mute {
+    pub(crate) fn draw(from: NodeId, to: NodeId, random: &mut Random) -> Self {
+        let kind = random.below(KINDS);
+        Self { from, to, kind }
+    }
+
+    fn silences(&self, envelope: &Envelope) -> bool {
+        self.from == envelope.from && self.to == envelope.to && self.kind == kind(&envelope.body)
+    }
+}
+
+/// How many kinds of messages there are.
+const KINDS: u64 = 6;
+
+/// Requests, and the answers to them, by what they are about.
+const fn kind(body: &Body) -> u64 {
+    match body {
+        Body::Hello { .. } | Body::Release { .. } => 0,
+        Body::Claim { .. } => 1,
+        Body::Deny { .. } => 2,
+        Body::Promise { .. } => 3,
+        Body::Accept { .. } | Body::Renew { .. } => 4,
+        Body::Accepted { .. } | Body::Renewed { .. } => 5,
+    }
 }
 
 pub(crate) type Intercept = dyn FnMut(&Envelope) -> Fate;
@@ -93,6 +128,7 @@ impl World {
     /// All links are whole.
     pub fn join_all(&mut self) {
         self.cuts = [[0; 3]; 3];
+        self.mutes.clear();
         self.replication_cuts = 0;
     }
 
@@ -104,6 +140,7 @@ impl World {
         }
         let fate = match &mut self.intercept {
             Some(script) => script(&envelope),
+            None if self.mutes.iter().any(|mute| mute.silences(&envelope)) => Fate::Lose,
             None => Fate::Pass,
         };
         match fate {

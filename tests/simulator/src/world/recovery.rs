@@ -21,6 +21,10 @@ impl World {
         self.weather = crate::plan::Weather::FAIR;
         self.mend_databases();
         for id in NodeId::ALL {
+            let now = self.now;
+            if self.plan.breaks_clocks() {
+                self.host_mut(id).clock.set_drift(now, 0);
+            }
             self.resume(id);
             let host = self.host_mut(id);
             host.trap = None;
@@ -47,9 +51,6 @@ impl World {
             return;
         }
         self.heal();
-        if self.plan.breaks_clocks() {
-            return;
-        }
         self.demand_progress();
         if let Some(reign) = self.reign
             && self.manager(reign.node).server == Server::Primary
@@ -81,9 +82,12 @@ impl World {
             }
             self.run(pause);
         }
-        let reigns = self.endings.len();
+        let (reign, seen) = (self.reign.map(|reign| reign.epoch), self.endings.len());
         self.run(self.plan.lease_nanos() * 6);
-        if self.endings.len() != reigns {
+        if self.endings[seen..]
+            .iter()
+            .any(|&(_, epoch, _)| Some(epoch) == reign)
+        {
             self.stuck("the Primary did not stay");
         } else if !self.is_settled() {
             self.stuck("the pool did not stay whole");
@@ -102,7 +106,7 @@ impl World {
     }
 
     fn stuck(&mut self, what: &str) {
-        if self.violation.is_some() {
+        if self.violation.is_some() || self.has_elected_lost() {
             return;
         }
         let mut said = String::from(what);
@@ -111,6 +115,18 @@ impl World {
             said.push_str(&self.describe(id));
         }
         self.broken(Invariant::I6, said);
+    }
+
+    /// Whether a claim was accepted whose copy was lost meanwhile, before its
+    /// node could know: nothing whole is left.
+    fn has_elected_lost(&self) -> bool {
+        let remembered = [self.checker.chosen(), self.checker.highest()];
+        remembered.into_iter().flatten().any(|record| {
+            MANAGERS
+                .into_iter()
+                .filter_map(|id| record.in_sync.copy(id))
+                .all(|copy| self.lost.contains(&copy))
+        })
     }
 
     fn describe(&self, id: NodeId) -> String {
@@ -185,8 +201,12 @@ impl World {
 
     /// Whether the voter of `id` is the one that `record` names.
     fn votes(&self, id: NodeId, record: &Record) -> bool {
+        let rolled = self.rolled_back;
         self.host(id).disk.state.is_some_and(|state| {
-            state.record.is_some() && record.voters.of(id) == state.incarnation
+            state.record.is_some()
+                && record.voters.of(id) == state.incarnation
+                && rolled
+                    .is_none_or(|back| (back.node, back.incarnation) != (id, state.incarnation))
         })
     }
 
@@ -198,9 +218,6 @@ impl World {
 
     /// Whether a quorum and a whole copy are left, without an operator.
     pub fn can_recover(&self) -> bool {
-        if self.checker.forced {
-            return false;
-        }
         let (Some(chosen), Some(highest)) = (self.checker.chosen(), self.checker.highest()) else {
             // Nothing is founded yet, and the Master has something to found on.
             return !self.manager(NodeId::A).directory.ruined;

@@ -71,7 +71,7 @@ impl Member {
     }
 
     /// The copy id of a database that can be promoted now.
-    fn promotable_copy(&self, now: Instant) -> Result<CopyId, &'static str> {
+    pub(crate) fn promotable_copy(&self, now: Instant) -> Result<CopyId, &'static str> {
         if self.database.is_none() {
             return Err("its replicator is not connected");
         }

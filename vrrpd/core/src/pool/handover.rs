@@ -218,11 +218,7 @@ impl Member {
         let Some(offer) = self.offer().filter(|_| self.config.id == NodeId::A) else {
             return;
         };
-        let Some(copy) = self
-            .database
-            .filter(|database| database.healthy && database.server == Server::Standby)
-            .and_then(|database| database.copy)
-        else {
+        let Ok(copy) = self.promotable_copy(now) else {
             return;
         };
         let span: Duration = self.config.advertise_interval * PRESENT;

@@ -42,7 +42,8 @@ pub struct Member {
     pub(crate) counter_seen: u64,
     /// What the last Primary said when it stopped.
     pub(crate) released: Option<Released>,
-    /// It has not yet been judged whether it may resume alone.
+    /// It has not yet been judged whether it may resume alone, since it started
+    /// or since its replicator was lost.
     pub(crate) resume_pending: bool,
     nonce_count: u64,
     next_hello: Instant,
@@ -436,6 +437,9 @@ impl Member {
     /// Gate closed, database fenced, address gone: no Release is owed.
     pub(crate) fn end_reign(&mut self, why: Ending, now: Instant, out: &mut Vec<Action>) {
         let epoch = self.reign();
+        // One that only lost its replicator may go on alone when that is back,
+        // as it might after a restart of its own.
+        self.resume_pending = why == Ending::ReplicatorLost;
         out.push(Action::CloseGate);
         self.role = Role::Online(Online::until(now + self.active_down_interval()));
         self.settle(now, out);

@@ -188,7 +188,7 @@ impl Member {
         self.tend_database(now, out);
     }
 
-    /// After a restart, once: goes on with its old epoch if it alone holds the
+    /// After a restart, its own or its replicator's, once: goes on with its old epoch if it alone holds the
     /// current copy (PROTOCOL.md, Renewing).
     pub(crate) fn resume_alone(&mut self, now: Instant, out: &mut Vec<Action>) {
         let Some(copy) = self.database.and_then(|database| database.copy) else {
@@ -543,7 +543,7 @@ impl Member {
     /// is this node's by right.
     pub(crate) fn extend_fences(&mut self, now: Instant, out: &mut Vec<Action>) {
         let alone = self.is_alone();
-        let lease = self.config.lease;
+        let covered = self.lease_from(now);
         let grain = self.config.advertise_interval / 4;
         let Role::Primary(primary) = &mut self.role else {
             return;
@@ -554,7 +554,7 @@ impl Member {
             return;
         }
         let until = if alone {
-            primary.lease_until.max(now + lease)
+            primary.lease_until.max(covered)
         } else {
             primary.lease_until
         };

@@ -318,7 +318,10 @@ impl Pool {
             let ends = status.lease_until.map(|until| self.now.until(until));
             if status.alone || ends.is_some_and(|ends| ends > GRAIN) {
                 let retiring = status.standing == Standing::HandingOver;
-                assert!(active || retiring, "Primary, and not Active");
+                // One that resumes waits for its first renewal.
+                let resuming =
+                    status.standing == Standing::Promoting && status.lease_until.is_none();
+                assert!(active || retiring || resuming, "Primary, and not Active");
             }
             assert_eq!(active, manager.address_until > self.now);
         }

@@ -41,7 +41,7 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(20);
 /// For how long a plugin may be gone before the database is called unhealthy.
 const PLUGIN_GONE: Duration = Duration::from_secs(1);
 
-/// Waits after a failure: doubled from the first to the last.
+/// Waits before the same is tried again: doubled from the first to the last.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// A standby that receives nothing for this long asks for its upstream's
@@ -65,7 +65,7 @@ pub enum Event {
     Terminate,
 }
 
-/// A wait that grows with each failure.
+/// A wait that grows with each try that follows soon.
 #[derive(Clone, Copy, Debug)]
 struct Backoff {
     wait: Duration,
@@ -80,7 +80,10 @@ impl Backoff {
         }
     }
 
-    fn fail(&mut self, now: Instant) {
+    fn note(&mut self, now: Instant) {
+        if self.until.is_some_and(|until| now > until + RETRY.1) {
+            self.wait = RETRY.0;
+        }
         self.until = Some(now + self.wait);
         self.wait = (self.wait * 2).min(RETRY.1);
     }
@@ -124,9 +127,11 @@ pub struct Daemon {
     running: Option<Running>,
     generation: u64,
     plugin_backoff: Backoff,
+    /// Since when there is none that has described itself.
     plugin_gone: Option<Instant>,
-    /// What failed last, and when it may be tried again.
-    failed: Option<Command>,
+    /// What was answered last, and when it may be asked for again: it has
+    /// failed, or has not led to what it should.
+    tried: Option<Command>,
     backoff: Backoff,
     link_started: bool,
     writer: Option<UnixStream>,
@@ -162,8 +167,8 @@ pub fn run(config: Config, events: (Sender<Event>, Receiver<Event>)) -> io::Resu
         running: None,
         generation: 0,
         plugin_backoff: Backoff::new(),
-        plugin_gone: None,
-        failed: None,
+        plugin_gone: Some(Instant::now()),
+        tried: None,
         backoff: Backoff::new(),
         link_started: false,
         writer: None,
@@ -200,10 +205,12 @@ impl Daemon {
 
     fn on_event(&mut self, event: Event, now: Instant) {
         match event {
-            Event::Plugin(generation, said) if generation == self.generation => {
+            Event::Plugin(generation, said)
+                if generation == self.generation && self.running.is_some() =>
+            {
                 self.on_plugin(said, now);
             }
-            // Of a plugin that was replaced.
+            // Of a plugin that was given up.
             Event::Plugin(_, _) => {}
             Event::Link(Heard::Connected(writer)) => {
                 self.writer = Some(writer);
@@ -229,7 +236,7 @@ impl Daemon {
         debug!("order: {order:?}");
         self.keeper.on_order(order);
         self.fence_at = None;
-        self.failed = None;
+        self.tried = None;
         self.backoff = Backoff::new();
     }
 
@@ -269,16 +276,15 @@ impl Daemon {
             running.settling = true;
             self.keeper.on_answer(&pending.command, &answer);
             match answer {
-                Err(failure) if !failure.is_cancelled() => {
-                    warn!("{}: {failure}", pending.command.method());
-                    if self.failed.as_ref() != Some(&pending.command) {
-                        self.backoff = Backoff::new();
-                    }
-                    self.failed = Some(pending.command);
-                    self.backoff.fail(now);
-                }
-                _ => self.failed = None,
+                Err(failure) if failure.is_cancelled() => return,
+                Err(failure) => warn!("{}: {failure}", pending.command.method()),
+                Ok(_) => {}
             }
+            if self.tried.as_ref() != Some(&pending.command) {
+                self.backoff = Backoff::new();
+            }
+            self.tried = Some(pending.command);
+            self.backoff.note(now);
         }
     }
 
@@ -369,7 +375,7 @@ impl Daemon {
         if lived.is_some_and(|lived| lived >= PLUGIN_GONE) {
             self.plugin_backoff = Backoff::new();
         } else {
-            self.plugin_backoff.fail(now);
+            self.plugin_backoff.note(now);
         }
         debug!("plugin lost: {why}");
     }
@@ -391,8 +397,7 @@ impl Daemon {
             .plugin_gone
             .is_some_and(|since| now - since >= PLUGIN_GONE)
         {
-            self.keeper
-                .on_plugin_lost(format!("the plugin {} does not run", self.config.plugin));
+            self.say_unusable(format!("the plugin {} does not answer", self.config.plugin));
         }
         self.note_stall(now);
         self.ping(now);
@@ -428,7 +433,7 @@ impl Daemon {
             Err(error) => {
                 error!("{error}");
                 self.plugin_gone.get_or_insert(now);
-                self.plugin_backoff.fail(now);
+                self.plugin_backoff.note(now);
                 self.say_unusable(error.to_string());
             }
         }
@@ -488,7 +493,7 @@ impl Daemon {
             let Some(command) = self.keeper.wanted() else {
                 return;
             };
-            if self.failed.as_ref() == Some(&command) && self.backoff.holds(now) {
+            if self.tried.as_ref() == Some(&command) && self.backoff.holds(now) {
                 return;
             }
             debug!("{}: {command:?}", command.method());

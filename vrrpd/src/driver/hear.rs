@@ -84,10 +84,10 @@ impl Driver {
         };
         let mut news = Vec::new();
         let more = if token == REPLICATOR.0 {
-            replicator.on_listener(self.poll.registry(), &mut news);
+            replicator.on_listener(self.poll.registry(), now(), &mut news);
             false
         } else {
-            replicator.on_client(&mut news)
+            replicator.on_client(now(), &mut news)
         };
         self.tell_news(news)?;
         Ok(more)

@@ -153,6 +153,7 @@ impl Driver {
             self.node.as_ref().and_then(Node::deadline),
             self.hooks.deadline(),
             self.checks.deadline(),
+            self.replicator.as_ref().and_then(ReplicatorLink::deadline),
             Some(self.next_tend),
             self.stops_by,
         ]
@@ -180,6 +181,13 @@ impl Driver {
             let mut orders = Vec::new();
             self.hooks.on_wake(now, &mut orders);
             self.launch(orders)?;
+        }
+        if let Some(replicator) = &mut self.replicator
+            && due(replicator.deadline())
+        {
+            let mut news = Vec::new();
+            replicator.on_wake(now, &mut news);
+            self.tell_news(news)?;
         }
         if due(Some(self.next_tend)) {
             self.next_tend = now + TEND;

@@ -10,6 +10,7 @@ use mio::{Interest, Registry, Token};
 use replicator::role;
 use vrrpd_core::pool::database::{Desired, Follower, Observed, Position, Role, Server, Ticket};
 use vrrpd_core::pool::record::{CopyId, NodeId};
+use vrrpd_core::time::{Duration, Instant};
 
 use crate::config;
 use crate::lines::{Lines, Progress};
@@ -29,6 +30,10 @@ pub(super) struct ReplicatorLink {
     listener: UnixListener,
     client_token: Token,
     client: Option<Lines<UnixStream>>,
+    /// When the replicator was last heard, or connected.
+    heard: Instant,
+    /// So long a silence is its loss.
+    timeout: Duration,
     terms: Terms,
     /// What holds now; told again after each connection.
     desired: Option<Desired>,
@@ -67,6 +72,28 @@ impl ReplicatorLink {
         registry: &Registry,
         tokens: (Token, Token),
     ) -> io::Result<Self> {
+        let terms = Terms {
+            node: pool.member.id,
+            peer: pool.peer.to_string(),
+            port: replication.port,
+            password: pool.key.replication_password(),
+        };
+        Self::listen(
+            path,
+            terms,
+            pool.member.replicator_timeout,
+            registry,
+            tokens,
+        )
+    }
+
+    fn listen(
+        path: &Path,
+        terms: Terms,
+        timeout: Duration,
+        registry: &Registry,
+        tokens: (Token, Token),
+    ) -> io::Result<Self> {
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -78,12 +105,9 @@ impl ReplicatorLink {
             listener,
             client_token: tokens.1,
             client: None,
-            terms: Terms {
-                node: pool.member.id,
-                peer: pool.peer.to_string(),
-                port: replication.port,
-                password: pool.key.replication_password(),
-            },
+            heard: Instant::ZERO,
+            timeout,
+            terms,
             desired: None,
             report: None,
         })
@@ -109,7 +133,7 @@ impl ReplicatorLink {
     }
 
     /// Someone connects: the newest connection is the replicator's.
-    pub(super) fn on_listener(&mut self, registry: &Registry, news: &mut Vec<News>) {
+    pub(super) fn on_listener(&mut self, registry: &Registry, now: Instant, news: &mut Vec<News>) {
         loop {
             let mut stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
@@ -132,12 +156,13 @@ impl ReplicatorLink {
             }
             log::info!("the replicator has connected");
             self.client = Some(Lines::new(stream, MAX_LINE, MAX_WAITING));
+            self.heard = now;
             self.tell(news);
         }
     }
 
     /// The replicator speaks, or reads on. True when there may be more.
-    pub(super) fn on_client(&mut self, news: &mut Vec<News>) -> bool {
+    pub(super) fn on_client(&mut self, now: Instant, news: &mut Vec<News>) -> bool {
         let Some(client) = &mut self.client else {
             return false;
         };
@@ -146,6 +171,7 @@ impl ReplicatorLink {
         for line in &lines {
             match observed(line) {
                 Ok((report, observed)) => {
+                    self.heard = now;
                     self.report = Some(report);
                     news.push(News::Observed(observed));
                 }
@@ -166,6 +192,25 @@ impl ReplicatorLink {
                 self.lose(&error.to_string(), news);
                 false
             }
+        }
+    }
+
+    /// When a replicator that says nothing more is lost.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.client.as_ref().map(|_| self.heard + self.timeout)
+    }
+
+    /// The deadline may have passed.
+    pub(super) fn on_wake(&mut self, now: Instant, news: &mut Vec<News>) {
+        let is_due = |link: &Self| link.deadline().is_some_and(|deadline| deadline <= now);
+        if !is_due(self) {
+            return;
+        }
+        // It may be this daemon that was late.
+        self.on_client(now, news);
+        if is_due(self) {
+            let silence = format!("it has said nothing for {} ms", self.timeout.as_millis());
+            self.lose(&silence, news);
         }
     }
 
@@ -246,69 +291,4 @@ fn observed(line: &str) -> Result<(role::Report, Observed), String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use vrrpd_core::pool::record::Epoch;
-
-    #[test]
-    fn report_is_heard_as_it_was_written() {
-        let line = r#"{"report":{"ticket":5,"server":"primary","healthy":true,"copy":"00000000000000ab","run":3,"synchronous":"00000000000000cd","position":{"timeline":2,"lsn":"0/3000060"},"follower":{"copy":"00000000000000cd","flushed":"1/3000060"},"checkpointed":true,"detail":"serves"}}"#;
-        let (report, heard) = observed(line).expect("well formed");
-        assert_eq!(report.detail, "serves");
-        assert_eq!(
-            heard,
-            Observed {
-                ticket: Ticket(5),
-                server: Server::Primary,
-                healthy: true,
-                copy: Some(CopyId(0xab)),
-                run: 3,
-                synchronous: Some(CopyId(0xcd)),
-                position: Some(Position {
-                    timeline: 2,
-                    lsn: 0x300_0060
-                }),
-                follower: Some(Follower {
-                    copy: CopyId(0xcd),
-                    flushed: 0x1_0300_0060
-                }),
-                checkpointed: true,
-            }
-        );
-    }
-
-    #[test]
-    fn report_without_a_ticket_is_refused() {
-        let line = r#"{"report":{"ticket":"five","server":"down","healthy":false,"copy":null,"run":0,"synchronous":null,"position":null,"follower":null,"checkpointed":false,"detail":""}}"#;
-        assert_eq!(
-            observed(line).unwrap_err(),
-            "invalid type: string \"five\", expected u64 at line 1 column 27"
-        );
-    }
-
-    #[test]
-    fn order_names_the_peer_to_follow_and_the_copy_to_wait_for() {
-        let terms = Terms {
-            node: NodeId::B,
-            peer: "192.0.2.11".into(),
-            port: 5433,
-            password: "secret".into(),
-        };
-        let order = terms.order(Desired {
-            ticket: Ticket(6),
-            epoch: Epoch {
-                counter: 9,
-                node: NodeId::A,
-            },
-            role: Role::Standby,
-            copy: Some(CopyId(0xee)),
-            follow: Some(NodeId::A),
-            synchronous: None,
-        });
-        let line = serde_json::to_string(&role::ToReplicator::Order(order)).expect("plain data");
-        assert_eq!(
-            line,
-            r#"{"order":{"ticket":6,"epoch":"9.a","role":"standby","copy":null,"follow":{"host":"192.0.2.11","port":5433,"copy":"00000000000000ee"},"synchronous":null,"peers":["192.0.2.11"],"password":"secret","node":"b"}}"#
-        );
-    }
-}
+mod tests;

@@ -158,6 +158,7 @@ fn one(table: Table<'_>) -> Found {
             unicast_peers,
             startup_delay: startup_delay.map_or(MS(0), At::into),
             announce,
+            group: None,
             governed: false,
         })
     })();

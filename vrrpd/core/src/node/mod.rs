@@ -19,6 +19,7 @@
 //! ```
 
 mod action;
+mod groups;
 mod interfaces;
 mod wakes;
 
@@ -32,6 +33,7 @@ use crate::priority::{self, CheckState};
 use crate::router::{self, Fault, Router};
 use crate::time::Instant;
 use action::address;
+use groups::Groups;
 use interfaces::Interfaces;
 use wakes::Wakes;
 
@@ -45,6 +47,7 @@ pub struct Node {
     checks: Vec<CheckState>,
     routers: Vec<Router>,
     interfaces: Interfaces,
+    groups: Groups,
     wakes: Wakes,
     member: Option<Member>,
     /// What the member was told last.
@@ -63,11 +66,13 @@ impl Node {
     ///
     /// If a virtual router's configuration is not legal, two are the same, or
     /// one is governed without a pool or competes within one.
-    pub fn new(setup: Setup, member: Option<Member>) -> Self {
+    pub fn new(mut setup: Setup, member: Option<Member>) -> Self {
+        groups::appoint(&mut setup.routers);
         let mut node = Self {
             checks: vec![CheckState::Unknown; setup.checks.len()],
             routers: Vec::new(),
             interfaces: Interfaces::default(),
+            groups: Groups::default(),
             wakes: Wakes::default(),
             priority: None,
             held_until: None,
@@ -292,7 +297,8 @@ impl Node {
     /// Routers that are gone stop, those that stay change in place, new ones
     /// begin. A check keeps its state; a new one is good until it says otherwise,
     /// so that adding it takes nobody's addresses away.
-    fn on_reload(&mut self, setup: Setup, now: Instant, out: &mut Vec<Action>) {
+    fn on_reload(&mut self, mut setup: Setup, now: Instant, out: &mut Vec<Action>) {
+        groups::appoint(&mut setup.routers);
         self.checks = setup
             .checks
             .iter()
@@ -364,14 +370,31 @@ impl Node {
         if !self.running {
             return;
         }
-        let priority = self.member_priority();
-        if self.member.is_some() && self.priority != Some(priority) {
-            self.priority = Some(priority);
-            self.tell_member(pool::Event::Priority(priority), now, out);
+        if self.member.is_some() {
+            let priority = self.member_priority();
+            if self.priority.replace(priority) != Some(priority) {
+                self.tell_member(pool::Event::Priority(priority), now, out);
+            }
         }
         if self.stopping {
             self.stop(now, out);
+        } else {
+            self.synchronise(now, out);
         }
+    }
+
+    /// The members of a group go where one of them has to go; they become Active
+    /// when each of them would.
+    fn synchronise(&mut self, now: Instant, out: &mut Vec<Action>) {
+        for group in self.groups.touched() {
+            for (router, event) in self.groups.news(&group, &self.routers) {
+                self.tell(router, event, now, out);
+            }
+            for router in self.groups.ready(&group, &self.routers) {
+                self.tell(router, router::Event::MatesReady, now, out);
+            }
+        }
+        self.groups.settle();
     }
 
     /// The lowest of its virtual routers, 0 while one of them has a fault.
@@ -460,7 +483,9 @@ impl Node {
 
     fn tell(&mut self, router: usize, event: router::Event, now: Instant, out: &mut Vec<Action>) {
         let mut orders = Vec::new();
+        let before = self.routers[router].state();
         self.routers[router].handle(event, now, &mut orders);
+        self.groups.note(router, before, &self.routers[router]);
         self.wakes.set(router, self.routers[router].deadline());
         for order in orders {
             address(&self.routers[router], order, out);
@@ -475,6 +500,7 @@ impl Node {
     /// Who lives where, and when each is due.
     fn register(&mut self) {
         self.interfaces.register(&self.routers);
+        self.groups = Groups::of(&self.routers);
         self.wakes = Wakes::of(&self.routers);
     }
 

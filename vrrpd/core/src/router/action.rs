@@ -37,6 +37,12 @@ pub enum Event {
     SourceChanged(Option<IpAddr>),
     /// The checks' verdict.
     StandingChanged(Standing),
+    /// Another router of the group cannot take part, and why; `None`: all can.
+    MateFault(Option<Arc<str>>),
+    /// Another router of the group, of this name, has left Active.
+    MateLeft(Arc<str>),
+    /// All others of the group are Active, or ready to be.
+    MatesReady,
     /// Somebody else deleted this virtual address.
     AddressDeleted(IpAddr),
     /// The configuration was read again; the identity, the version and

@@ -1,6 +1,7 @@
 //! Active: RFC 9568 §6.4.3.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::log::Topic;
 use super::state::{Active, Announcing, Fight, Rival, State};
@@ -246,6 +247,19 @@ impl Router {
         self.remove_addresses(out);
         self.become_backup(reason, now, out);
         self.on_advert_in_backup(received, now);
+    }
+
+    /// The group leaves Active together. Whoever takes over shall not wait for
+    /// this router's silence.
+    pub(super) fn on_mate_left(&mut self, mate: Arc<str>, now: Instant, out: &mut Vec<Action>) {
+        match self.state {
+            State::Initialize(_) | State::Backup(_) => {}
+            State::Active(_) if self.config.group.is_none() => {}
+            State::Active(_) => {
+                self.resign(out);
+                self.become_backup(Reason::Mate(mate), now, out);
+            }
+        }
     }
 
     /// Another is, or was, Active too: the switches and neighbours have heard

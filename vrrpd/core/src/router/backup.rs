@@ -22,15 +22,23 @@ impl Router {
         } else {
             Duration::ZERO
         };
-        let patience = self.down_interval(interval).max(startup_delay);
+        let first = self.config.group.as_ref().is_some_and(|group| group.first);
+        let listens = match reason {
+            Reason::LargerAddress { .. } if first => {
+                self.down_interval(interval) + interval.duration()
+            }
+            _ => startup_delay,
+        };
+        let patience = self.down_interval(interval).max(listens);
         let backup = Backup {
             active_down_timer: (!self.config.governed).then_some(now + patience),
+            ready: false,
             armed_at: now,
             active_adver_interval: interval,
             active: None,
             stopped: None,
             inferior: None,
-            listen_until: now + startup_delay,
+            listen_until: now + listens,
         };
         self.enter(State::Backup(backup), reason, out);
     }
@@ -42,12 +50,30 @@ impl Router {
 
     /// RFC 9568 §6.4.2: the Active_Down_Timer fires.
     pub(super) fn on_active_down_timer(&mut self, now: Instant, out: &mut Vec<Action>) {
-        let State::Backup(backup) = &self.state else {
+        let State::Backup(backup) = &mut self.state else {
             return;
         };
         if backup.active_down_timer.is_none_or(|timer| now < timer) {
             return;
         }
+        if self.config.group.is_some() {
+            backup.ready = true;
+            return;
+        }
+        self.take_over(now, out);
+    }
+
+    /// The whole group is ready: none of its Active routers is heard any more.
+    pub(super) fn on_mates_ready(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.is_ready() {
+            self.take_over(now, out);
+        }
+    }
+
+    fn take_over(&mut self, now: Instant, out: &mut Vec<Action>) {
+        let State::Backup(backup) = &self.state else {
+            return;
+        };
         let after = backup.armed_at.until(now);
         let reason = match backup.stopped {
             Some(source) => Reason::ActiveStopped { source, after },
@@ -102,6 +128,7 @@ impl Backup {
     /// Waits for `span`, and until the startup_delay has ended.
     fn arm(&mut self, span: Duration, governed: bool, now: Instant) {
         self.armed_at = now;
+        self.ready = false;
         self.active_down_timer = (!governed).then_some(self.listen_until.max(now + span));
     }
 

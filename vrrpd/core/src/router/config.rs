@@ -64,6 +64,28 @@ pub struct Announce {
     pub refresh: Option<Duration>,
 }
 
+/// A virtual router's place in a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// As configured.
+    pub name: Arc<str>,
+    /// Set by the node: it has the lowest VRID of the group. One that loses a
+    /// tie listens for an interval longer if it is first: two groups of equal
+    /// priority, each with the larger address on one LAN, would take over at the
+    /// same time for ever.
+    pub first: bool,
+}
+
+impl Group {
+    /// Of the group `name`.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            first: false,
+        }
+    }
+}
+
 /// A virtual router's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -92,6 +114,9 @@ pub struct Config {
     pub startup_delay: Duration,
     /// How a taken address is announced.
     pub announce: Announce,
+    /// The routers of this node that are in the same group become Active
+    /// together, and leave Active together.
+    pub group: Option<Group>,
     /// The pool decides: the router never competes, it follows
     /// [`super::Event::Hold`] and [`super::Event::Drop`].
     pub governed: bool,
@@ -110,6 +135,9 @@ impl Config {
         }
         if self.version == Version::V2 && family == Family::V6 {
             return Err(Mistake::Version);
+        }
+        if self.group.is_some() && (self.governed || self.priority.is_owner()) {
+            return Err(Mistake::Group);
         }
         if !(1..=255).contains(&self.addresses.len()) {
             return Err(Mistake::Count);
@@ -161,6 +189,8 @@ pub enum Mistake {
     Family,
     /// The first IPv6 address is not link-local.
     NotLinkLocal,
+    /// A group of routers that do not compete.
+    Group,
 }
 
 impl fmt::Display for Mistake {
@@ -176,6 +206,9 @@ impl fmt::Display for Mistake {
             }
             Self::NotLinkLocal => {
                 "the first IPv6 address must be link-local (fe80::/10): put one first"
+            }
+            Self::Group => {
+                "a group is for virtual routers that compete: not in a pool, and not with priority 255"
             }
         })
     }

@@ -31,6 +31,7 @@
 //!     unicast_peers: Vec::new(),
 //!     startup_delay: Duration::ZERO,
 //!     announce: Announce { count: 1, repeat_after: Duration::from_secs(5), repeats: 1, refresh: None },
+//!     group: None,
 //!     governed: false,
 //! });
 //! let mut out = Vec::new();
@@ -69,7 +70,7 @@ use log::Log;
 use state::{Initialize, State};
 
 pub use action::{Action, Event, Standing, StateName, Transition};
-pub use config::{Address, Announce, Checksum, Config, Identity, Mistake};
+pub use config::{Address, Announce, Checksum, Config, Group, Identity, Mistake};
 pub use notice::{Notice, What};
 pub use reason::{Fault, Reason};
 pub use statistics::Statistics;
@@ -85,6 +86,8 @@ pub struct Router {
     source: Option<IpAddr>,
     source_lost: bool,
     standing: Standing,
+    /// Why another router of its group cannot take part.
+    mate_fault: Option<Arc<str>>,
     /// The last valid checksum's, of a VRRPv3 peer over IPv4.
     learned_form: Option<Form>,
     log: Log,
@@ -119,6 +122,7 @@ impl Router {
                 priority: config.priority,
                 why: Arc::from(""),
             },
+            mate_fault: None,
             learned_form: None,
             log: Log::default(),
             statistics: Statistics::default(),
@@ -143,6 +147,9 @@ impl Router {
             Event::InterfaceDown => self.interface_up = false,
             Event::SourceChanged(source) => self.on_source_changed(source, out),
             Event::StandingChanged(standing) => self.on_standing_changed(standing, now, out),
+            Event::MateFault(why) => self.on_mate_fault(why),
+            Event::MateLeft(mate) => self.on_mate_left(mate, now, out),
+            Event::MatesReady => self.on_mates_ready(now, out),
             Event::AddressDeleted(address) => self.on_address_deleted(address, now, out),
             Event::Reload { config, standing } => self.on_reload(*config, standing, now, out),
             Event::Hold { until } => self.on_hold(until, now, out),
@@ -163,6 +170,12 @@ impl Router {
 
     /// Why it cannot take part; `None` if it can. The first that applies.
     pub fn fault(&self) -> Option<Fault> {
+        self.own_fault()
+            .or_else(|| self.mate_fault.clone().map(Fault::Mate))
+    }
+
+    /// The same, whatever its group.
+    pub(crate) fn own_fault(&self) -> Option<Fault> {
         match self.running {
             Running::NotYet => return Some(Fault::NotStarted),
             Running::NoMore => return Some(Fault::Stopped),
@@ -189,6 +202,16 @@ impl Router {
                 .lost()
                 .map(|times| Fault::AddressesDeleted { times }),
         }
+    }
+
+    /// What it was told last of its group.
+    pub(crate) fn mate_fault(&self) -> Option<&Arc<str>> {
+        self.mate_fault.as_ref()
+    }
+
+    /// Whether its Active_Down_Timer has expired, and it waits for its group.
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(&self.state, State::Backup(backup) if backup.ready)
     }
 
     /// After checks; `None` while a check makes it a fault.
@@ -297,6 +320,12 @@ impl Router {
         }
     }
 
+    fn on_mate_fault(&mut self, why: Option<Arc<str>>) {
+        if self.config.group.is_some() {
+            self.mate_fault = why;
+        }
+    }
+
     fn on_standing_changed(&mut self, standing: Standing, now: Instant, out: &mut Vec<Action>) {
         let told = self.rank();
         self.take_standing(standing, out);
@@ -347,14 +376,21 @@ impl Router {
                 && before.governed == self.config.governed,
             "another virtual router, not a reload of this one"
         );
+        if before.group != self.config.group {
+            self.mate_fault = None;
+        }
         match &mut self.state {
             State::Initialize(_) => {}
-            State::Backup(backup) => match self.config.version {
-                // One interval for all (RFC 3768 §7.1).
-                Version::V2 => backup.active_adver_interval = self.config.advertise_interval,
-                // Learned from the Active router.
-                Version::V3 => {}
-            },
+            State::Backup(backup) => {
+                // Without a group there is nobody to wait for: it is due at once.
+                backup.ready &= self.config.group.is_some();
+                match self.config.version {
+                    // One interval for all (RFC 3768 §7.1).
+                    Version::V2 => backup.active_adver_interval = self.config.advertise_interval,
+                    // Learned from the Active router.
+                    Version::V3 => {}
+                }
+            }
             State::Active(_) => self.change_addresses(&before, now, out),
         }
         self.take_standing(standing, out);

@@ -20,6 +20,8 @@ pub enum Fault {
     NoSource,
     /// A check without weight fails.
     Check(Arc<str>),
+    /// Another router of the group cannot take part: which, and why.
+    Mate(Arc<str>),
     /// Somebody keeps deleting the virtual addresses.
     AddressesDeleted {
         /// How often.
@@ -35,6 +37,7 @@ impl fmt::Display for Fault {
             Self::InterfaceDown => f.write_str("the interface is down"),
             Self::NoSource => f.write_str("the interface has no address to advertise from"),
             Self::Check(why) => f.write_str(why),
+            Self::Mate(why) => write!(f, "its group cannot take part: {why}"),
             Self::AddressesDeleted { times } => write!(
                 f,
                 "its addresses were deleted {times} times by another program: find which one manages the interface"
@@ -83,6 +86,8 @@ pub enum Reason {
         /// Both.
         priority: Priority,
     },
+    /// Another router of its group, of this name, has left Active.
+    Mate(Arc<str>),
     /// It was not run in time: another may have taken over meanwhile.
     Late {
         /// By how much its last advertisement is overdue.
@@ -132,6 +137,7 @@ impl fmt::Display for Reason {
                 f,
                 "{source} has the same priority {priority} and the larger address"
             ),
+            Self::Mate(name) => write!(f, "goes with {name} of its group"),
             Self::Late { by } => write!(
                 f,
                 "woke {} ms late: another may have taken over",

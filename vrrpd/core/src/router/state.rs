@@ -35,7 +35,7 @@ impl State {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Initialize(initialize) => initialize.fought_until,
-            Self::Backup(backup) => backup.active_down_timer,
+            Self::Backup(backup) => backup.active_down_timer.filter(|_| !backup.ready),
             Self::Active(active) => Some(active.deadline()),
         }
     }
@@ -53,6 +53,8 @@ pub(super) struct Initialize {
 pub(super) struct Backup {
     /// `None` when governed: the pool decides.
     pub(super) active_down_timer: Option<Instant>,
+    /// That timer has expired, and the others of the group are waited for.
+    pub(super) ready: bool,
     /// When that timer was last set.
     pub(super) armed_at: Instant,
     /// Learned from the Active router; our own until it is heard.
@@ -63,8 +65,8 @@ pub(super) struct Backup {
     pub(super) stopped: Option<IpAddr>,
     /// An Active router of lower priority that is about to be preempted.
     pub(super) inferior: Option<Inferior>,
-    /// After the start: whoever is Active is left alone until then, and nobody
-    /// is followed.
+    /// After the start, or a tie: whoever is Active is left alone until then,
+    /// and nobody is followed.
     pub(super) listen_until: Instant,
 }
 

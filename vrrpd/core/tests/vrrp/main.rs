@@ -4,6 +4,7 @@
 mod codec;
 mod conformance;
 mod coverage;
+mod groups;
 mod lan;
 mod limits;
 mod matrix;

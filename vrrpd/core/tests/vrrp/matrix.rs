@@ -6,7 +6,7 @@ use vrrpd_core::router::{Config, Event, StateName};
 use crate::support::*;
 
 /// What can be heard, with a label for the table.
-const EVENTS: [&str; 21] = [
+const EVENTS: [&str; 24] = [
     "Startup",
     "Shutdown",
     "Wake, due",
@@ -28,6 +28,9 @@ const EVENTS: [&str; 21] = [
     "Hold",
     "Hold, passed",
     "Drop",
+    "MateFault",
+    "MateLeft",
+    "MatesReady",
 ];
 
 /// The label's event. Each variant of [`Event`] stands for at least one label.
@@ -66,6 +69,9 @@ fn event(label: &str, bench: &Bench, config: &Config) -> Event {
         },
         "Hold, passed" => Event::Hold { until: bench.now },
         "Drop" => Event::Drop,
+        "MateFault" => Event::MateFault(Some("lan: the interface is down".into())),
+        "MateLeft" => Event::MateLeft("lan".into()),
+        "MatesReady" => Event::MatesReady,
         other => panic!("no such event: {other}"),
     }
 }
@@ -87,10 +93,13 @@ fn variant(event: &Event) -> &'static str {
         Event::Reload { .. } => "Reload",
         Event::Hold { .. } => "Hold",
         Event::Drop => "Drop",
+        Event::MateFault(_) => "MateFault",
+        Event::MateLeft(_) => "MateLeft",
+        Event::MatesReady => "MatesReady",
     }
 }
 
-const VARIANTS: [&str; 13] = [
+const VARIANTS: [&str; 16] = [
     "Startup",
     "Shutdown",
     "Wake",
@@ -104,6 +113,9 @@ const VARIANTS: [&str; 13] = [
     "Reload",
     "Hold",
     "Drop",
+    "MateFault",
+    "MateLeft",
+    "MatesReady",
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,18 +130,27 @@ enum From {
     Stopped,
     Backup,
     Active,
+    /// The timer has expired, and its group is waited for.
+    Ready,
+    /// Of a group.
+    GroupActive,
+    /// Another of its group cannot take part.
+    MateDown,
     /// The pool decides.
     GovernedBackup,
     GovernedActive,
 }
 
-const STATES: [From; 8] = [
+const STATES: [From; 11] = [
     From::NotStarted,
     From::Down,
     From::Fought,
     From::Stopped,
     From::Backup,
     From::Active,
+    From::Ready,
+    From::GroupActive,
+    From::MateDown,
     From::GovernedBackup,
     From::GovernedActive,
 ];
@@ -143,6 +164,7 @@ impl From {
             | Self::Stopped
             | Self::Backup
             | Self::Active => config(),
+            Self::Ready | Self::GroupActive | Self::MateDown => grouped(),
             Self::GovernedBackup | Self::GovernedActive => governed(),
         }
     }
@@ -171,6 +193,22 @@ impl From {
             Self::Stopped => {
                 let mut bench = Bench::active(config);
                 bench.hear(Event::Shutdown);
+                bench
+            }
+            Self::Ready => {
+                let mut bench = Bench::started(config);
+                bench.wake();
+                bench
+            }
+            Self::GroupActive => {
+                let mut bench = Bench::started(config);
+                bench.wake();
+                bench.hear(Event::MatesReady);
+                bench
+            }
+            Self::MateDown => {
+                let mut bench = Bench::started(config);
+                bench.hear(Event::MateFault(Some("lan: the interface is down".into())));
                 bench
             }
             Self::Backup | Self::GovernedBackup => Bench::started(config),
@@ -723,6 +761,303 @@ const MATRIX: &[Row] = &[
             "Active -> Backup: this manager is not Primary",
         ],
     ),
+    // Groups.
+    (From::NotStarted, "MateFault", Initialize, &[]),
+    (From::NotStarted, "MateLeft", Initialize, &[]),
+    (From::NotStarted, "MatesReady", Initialize, &[]),
+    //
+    (From::Down, "MateFault", Initialize, &[]),
+    (From::Down, "MateLeft", Initialize, &[]),
+    (From::Down, "MatesReady", Initialize, &[]),
+    //
+    (From::Fought, "MateFault", Initialize, &[]),
+    (From::Fought, "MateLeft", Initialize, &[]),
+    (From::Fought, "MatesReady", Initialize, &[]),
+    //
+    (From::Stopped, "MateFault", Initialize, &[]),
+    (From::Stopped, "MateLeft", Initialize, &[]),
+    (From::Stopped, "MatesReady", Initialize, &[]),
+    //
+    (From::Backup, "MateFault", Backup, &[]),
+    (From::Backup, "MateLeft", Backup, &[]),
+    (From::Backup, "MatesReady", Backup, &[]),
+    //
+    (From::Active, "MateFault", Active, &[]),
+    (From::Active, "MateLeft", Active, &[]),
+    (From::Active, "MatesReady", Active, &[]),
+    //
+    (From::Ready, "Startup", Backup, &[]),
+    (
+        From::Ready,
+        "Shutdown",
+        Initialize,
+        &["Backup -> Initialize: shutdown"],
+    ),
+    (From::Ready, "Wake, due", Backup, &[]),
+    (From::Ready, "AdvertReceived, priority 0", Backup, &[]),
+    (From::Ready, "AdvertReceived, lower", Backup, &[]),
+    (
+        From::Ready,
+        "AdvertReceived, equal, smaller address",
+        Backup,
+        &[],
+    ),
+    (
+        From::Ready,
+        "AdvertReceived, equal, larger address",
+        Backup,
+        &[],
+    ),
+    (From::Ready, "AdvertReceived, higher", Backup, &[]),
+    (From::Ready, "PacketRefused", Backup, &[REFUSED]),
+    (From::Ready, "InterfaceUp", Backup, &[]),
+    (
+        From::Ready,
+        "InterfaceDown",
+        Initialize,
+        &["Backup -> Initialize: the interface is down"],
+    ),
+    (From::Ready, "SourceChanged, another", Backup, &[SOURCE]),
+    (
+        From::Ready,
+        "SourceChanged, lost",
+        Initialize,
+        &["Backup -> Initialize: the interface has no address to advertise from"],
+    ),
+    (From::Ready, "StandingChanged, lower", Backup, &[PRIORITY]),
+    (
+        From::Ready,
+        "StandingChanged, fault",
+        Initialize,
+        &["Backup -> Initialize: check gateway fails"],
+    ),
+    (From::Ready, "AddressDeleted", Backup, &[]),
+    (From::Ready, "Reload, same", Backup, &[]),
+    (From::Ready, "Reload, other address", Backup, &[]),
+    (From::Ready, "Hold", Backup, &[]),
+    (From::Ready, "Hold, passed", Backup, &[]),
+    (From::Ready, "Drop", Backup, &[]),
+    (
+        From::Ready,
+        "MateFault",
+        Initialize,
+        &["Backup -> Initialize: its group cannot take part: lan: the interface is down"],
+    ),
+    (From::Ready, "MateLeft", Backup, &[]),
+    (
+        From::Ready,
+        "MatesReady",
+        Active,
+        &[
+            ADVERT,
+            "add 192.0.2.100/24 for 601.5625ms",
+            ANNOUNCE,
+            "Backup -> Active: Active_Down_Timer expired after 0.683 s",
+        ],
+    ),
+    //
+    (From::GroupActive, "Startup", Active, &[]),
+    (
+        From::GroupActive,
+        "Shutdown",
+        Initialize,
+        &[REMOVE, STOPS, "Active -> Initialize: shutdown"],
+    ),
+    (From::GroupActive, "Wake, due", Active, &[ADVERT, RENEW]),
+    (
+        From::GroupActive,
+        "AdvertReceived, priority 0",
+        Active,
+        &[
+            ADVERT,
+            "notice: 192.0.2.110 was Active too, and stops: announced again",
+            ANNOUNCE,
+        ],
+    ),
+    (
+        From::GroupActive,
+        "AdvertReceived, lower",
+        Active,
+        &[ADVERT, LOWER, ANNOUNCE],
+    ),
+    (
+        From::GroupActive,
+        "AdvertReceived, equal, smaller address",
+        Active,
+        &[
+            ADVERT,
+            "notice: 192.0.2.10 advertises too, with priority 150: announced again",
+            ANNOUNCE,
+        ],
+    ),
+    (
+        From::GroupActive,
+        "AdvertReceived, equal, larger address",
+        Backup,
+        &[
+            REMOVE,
+            "Active -> Backup: 192.0.2.110 has the same priority 150 and the larger address",
+        ],
+    ),
+    (
+        From::GroupActive,
+        "AdvertReceived, higher",
+        Backup,
+        &[
+            REMOVE,
+            "Active -> Backup: 192.0.2.10 has the higher priority 200 (ours is 150)",
+        ],
+    ),
+    (From::GroupActive, "PacketRefused", Active, &[REFUSED]),
+    (From::GroupActive, "InterfaceUp", Active, &[]),
+    (
+        From::GroupActive,
+        "InterfaceDown",
+        Initialize,
+        &[REMOVE, STOPS, "Active -> Initialize: the interface is down"],
+    ),
+    (
+        From::GroupActive,
+        "SourceChanged, another",
+        Active,
+        &[SOURCE],
+    ),
+    (
+        From::GroupActive,
+        "SourceChanged, lost",
+        Initialize,
+        &[
+            REMOVE,
+            STOPS,
+            "Active -> Initialize: the interface has no address to advertise from",
+        ],
+    ),
+    (
+        From::GroupActive,
+        "StandingChanged, lower",
+        Active,
+        &[PRIORITY, "advert 90 from 192.0.2.11"],
+    ),
+    (
+        From::GroupActive,
+        "StandingChanged, fault",
+        Initialize,
+        &[REMOVE, STOPS, "Active -> Initialize: check gateway fails"],
+    ),
+    (
+        From::GroupActive,
+        "AddressDeleted",
+        Active,
+        &[
+            "add 192.0.2.100/24 for 601.5625ms",
+            ANNOUNCE,
+            "notice: another program deleted 192.0.2.100: put back (1 times lately)",
+        ],
+    ),
+    (From::GroupActive, "Reload, same", Active, &[]),
+    (
+        From::GroupActive,
+        "Reload, other address",
+        Active,
+        &[
+            REMOVE,
+            "add 192.0.2.101/24 for 601.5625ms",
+            "announce 192.0.2.101/24 x1",
+            ADVERT,
+        ],
+    ),
+    (From::GroupActive, "Hold", Active, &[]),
+    (From::GroupActive, "Hold, passed", Active, &[]),
+    (From::GroupActive, "Drop", Active, &[]),
+    (
+        From::GroupActive,
+        "MateFault",
+        Initialize,
+        &[
+            REMOVE,
+            STOPS,
+            "Active -> Initialize: its group cannot take part: lan: the interface is down",
+        ],
+    ),
+    (
+        From::GroupActive,
+        "MateLeft",
+        Backup,
+        &[
+            REMOVE,
+            STOPS,
+            "Active -> Backup: goes with lan of its group",
+        ],
+    ),
+    (From::GroupActive, "MatesReady", Active, &[]),
+    //
+    (From::MateDown, "Startup", Initialize, &[]),
+    (From::MateDown, "Shutdown", Initialize, &[]),
+    (From::MateDown, "Wake, due", Initialize, &[]),
+    (
+        From::MateDown,
+        "AdvertReceived, priority 0",
+        Initialize,
+        &[],
+    ),
+    (From::MateDown, "AdvertReceived, lower", Initialize, &[]),
+    (
+        From::MateDown,
+        "AdvertReceived, equal, smaller address",
+        Initialize,
+        &[],
+    ),
+    (
+        From::MateDown,
+        "AdvertReceived, equal, larger address",
+        Initialize,
+        &[],
+    ),
+    (From::MateDown, "AdvertReceived, higher", Initialize, &[]),
+    (From::MateDown, "PacketRefused", Initialize, &[REFUSED]),
+    (From::MateDown, "InterfaceUp", Initialize, &[]),
+    (
+        From::MateDown,
+        "InterfaceDown",
+        Initialize,
+        &["notice: Initialize: the interface is down"],
+    ),
+    (From::MateDown, "SourceChanged, another", Initialize, &[]),
+    (
+        From::MateDown,
+        "SourceChanged, lost",
+        Initialize,
+        &["notice: Initialize: the interface has no address to advertise from"],
+    ),
+    (
+        From::MateDown,
+        "StandingChanged, lower",
+        Initialize,
+        &[PRIORITY],
+    ),
+    (
+        From::MateDown,
+        "StandingChanged, fault",
+        Initialize,
+        &["notice: Initialize: check gateway fails"],
+    ),
+    (From::MateDown, "AddressDeleted", Initialize, &[]),
+    (From::MateDown, "Reload, same", Initialize, &[]),
+    (From::MateDown, "Reload, other address", Initialize, &[]),
+    (From::MateDown, "Hold", Initialize, &[]),
+    (From::MateDown, "Hold, passed", Initialize, &[]),
+    (From::MateDown, "Drop", Initialize, &[]),
+    (From::MateDown, "MateFault", Initialize, &[]),
+    (From::MateDown, "MateLeft", Initialize, &[]),
+    (From::MateDown, "MatesReady", Initialize, &[]),
+    //
+    (From::GovernedBackup, "MateFault", Backup, &[]),
+    (From::GovernedBackup, "MateLeft", Backup, &[]),
+    (From::GovernedBackup, "MatesReady", Backup, &[]),
+    //
+    (From::GovernedActive, "MateFault", Active, &[]),
+    (From::GovernedActive, "MateLeft", Active, &[]),
+    (From::GovernedActive, "MatesReady", Active, &[]),
 ];
 
 #[test]

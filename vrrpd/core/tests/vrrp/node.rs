@@ -13,7 +13,7 @@ use vrrpd_core::time::Instant;
 use crate::support::*;
 
 /// From 192.0.2.110: vrid 51, priority 200, 200 ms, 192.0.2.100.
-const HIGHER: [u8; 12] = [
+pub(crate) const HIGHER: [u8; 12] = [
     0x31, 0x33, 0xc8, 0x01, 0x00, 0x14, 0x44, 0x52, 0xc0, 0x00, 0x02, 0x64,
 ];
 /// The same for vrid 52, which names 192.0.2.101.
@@ -22,7 +22,7 @@ const HIGHER_52: [u8; 12] = [
 ];
 
 /// Another router on an interface.
-fn named(name: &str, interface: &str, vrid: u8, ip: &str) -> Config {
+pub(crate) fn named(name: &str, interface: &str, vrid: u8, ip: &str) -> Config {
     Config {
         identity: Arc::new(Identity {
             name: name.into(),
@@ -48,13 +48,13 @@ fn gateway(effect: Effect, routers: &[&str]) -> Check {
 }
 
 /// A node and its time.
-struct Host {
-    node: Node,
-    now: Instant,
+pub(crate) struct Host {
+    pub(crate) node: Node,
+    pub(crate) now: Instant,
 }
 
 impl Host {
-    fn new(setup: Setup) -> Self {
+    pub(crate) fn new(setup: Setup) -> Self {
         Self {
             node: Node::new(setup, None),
             now: Instant::ZERO + ms(3_600_000),
@@ -62,7 +62,7 @@ impl Host {
     }
 
     /// eth0 is up and has its address, the daemon has begun.
-    fn started(setup: Setup) -> Self {
+    pub(crate) fn started(setup: Setup) -> Self {
         let mut host = Self::new(setup);
         host.link("eth0", true);
         host.source("eth0", Some(ip(OWN)));
@@ -70,17 +70,17 @@ impl Host {
         host
     }
 
-    fn hear(&mut self, event: Event<'_>) -> Vec<String> {
+    pub(crate) fn hear(&mut self, event: Event<'_>) -> Vec<String> {
         let mut out = Vec::new();
         self.node.handle(event, self.now, &mut out);
         out.iter().map(line).collect()
     }
 
-    fn link(&mut self, interface: &str, up: bool) -> Vec<String> {
+    pub(crate) fn link(&mut self, interface: &str, up: bool) -> Vec<String> {
         self.hear(Event::Link { interface, up })
     }
 
-    fn source(&mut self, interface: &str, address: Option<IpAddr>) -> Vec<String> {
+    pub(crate) fn source(&mut self, interface: &str, address: Option<IpAddr>) -> Vec<String> {
         self.hear(Event::Source {
             interface,
             family: Family::V4,
@@ -88,7 +88,7 @@ impl Host {
         })
     }
 
-    fn packet(&mut self, interface: &str, payload: &[u8]) -> Vec<String> {
+    pub(crate) fn packet(&mut self, interface: &str, payload: &[u8]) -> Vec<String> {
         self.packet_of(interface, 255, payload)
     }
 
@@ -105,17 +105,17 @@ impl Host {
         })
     }
 
-    fn wake(&mut self) -> Vec<String> {
+    pub(crate) fn wake(&mut self) -> Vec<String> {
         self.now = self.node.deadline().unwrap();
         self.hear(Event::Wake)
     }
 
-    fn states(&self) -> Vec<StateName> {
+    pub(crate) fn states(&self) -> Vec<StateName> {
         self.node.routers().map(router::Router::state).collect()
     }
 
     /// Everybody's Active_Down_Timer has expired.
-    fn active(setup: Setup) -> Self {
+    pub(crate) fn active(setup: Setup) -> Self {
         let mut host = Self::started(setup);
         while host.states().contains(&StateName::Backup) {
             host.wake();
@@ -124,12 +124,12 @@ impl Host {
     }
 }
 
-fn setup(routers: Vec<Config>, checks: Vec<Check>) -> Setup {
+pub(crate) fn setup(routers: Vec<Config>, checks: Vec<Check>) -> Setup {
     Setup { routers, checks }
 }
 
 /// An order without what the router's own tests look at.
-fn line(action: &Action) -> String {
+pub(crate) fn line(action: &Action) -> String {
     match action {
         Action::SendAdvert {
             router,

@@ -8,7 +8,8 @@ use vrrpd_core::packet::{
     Addresses, Advert, Centiseconds, Family, Form, Priority, Received, Version, Vrid,
 };
 use vrrpd_core::router::{
-    Action, Address, Announce, Checksum, Config, Event, Identity, Router, Standing, StateName,
+    Action, Address, Announce, Checksum, Config, Event, Group, Identity, Router, Standing,
+    StateName,
 };
 use vrrpd_core::time::Instant;
 
@@ -81,6 +82,7 @@ pub(crate) fn config() -> Config {
             repeats: 1,
             refresh: None,
         },
+        group: None,
         governed: false,
     }
 }
@@ -90,6 +92,13 @@ pub(crate) fn config_v2() -> Config {
     Config {
         version: Version::V2,
         advertise_interval: cs(100),
+        ..config()
+    }
+}
+
+pub(crate) fn grouped() -> Config {
+    Config {
+        group: Some(Group::named("both")),
         ..config()
     }
 }

@@ -1,8 +1,9 @@
 //! Backup: RFC 9568 §6.4.2.
 
+use super::log::Topic;
 use super::state::{Backup, Inferior, State};
 use super::timing::{active_down_interval, skew_time};
-use super::{Action, Fault, Reason, Router};
+use super::{Action, Fault, Reason, Router, What};
 use crate::packet::{Centiseconds, Priority, Received};
 use crate::time::{Duration, Instant};
 
@@ -33,6 +34,7 @@ impl Router {
         let backup = Backup {
             active_down_timer: (!self.config.governed).then_some(now + patience),
             ready: false,
+            looks_again: false,
             armed_at: now,
             active_adver_interval: interval,
             active: None,
@@ -50,10 +52,26 @@ impl Router {
 
     /// RFC 9568 §6.4.2: the Active_Down_Timer fires.
     pub(super) fn on_active_down_timer(&mut self, now: Instant, out: &mut Vec<Action>) {
+        let ours = self.rank();
         let State::Backup(backup) = &mut self.state else {
             return;
         };
-        if backup.active_down_timer.is_none_or(|timer| now < timer) {
+        let Some(by) = backup
+            .active_down_timer
+            .filter(|&timer| now >= timer)
+            .map(|timer| timer.until(now))
+        else {
+            return;
+        };
+        if by >= self.config.advertise_interval.duration() && !backup.looks_again {
+            // What was sent meanwhile waits to be read (VRRP.md, trap 19).
+            backup.looks_again = true;
+            let interval = backup.active_adver_interval;
+            let skew = skew_time(self.config.version, ours, interval);
+            backup.active_down_timer = Some(now + skew);
+            if self.log.may_say(Topic::Late, now) {
+                self.say(What::Late { by }, out);
+            }
             return;
         }
         if self.config.group.is_some() {
@@ -129,6 +147,7 @@ impl Backup {
     fn arm(&mut self, span: Duration, governed: bool, now: Instant) {
         self.armed_at = now;
         self.ready = false;
+        self.looks_again = false;
         self.active_down_timer = (!governed).then_some(self.listen_until.max(now + span));
     }
 

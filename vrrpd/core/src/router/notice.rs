@@ -76,7 +76,7 @@ pub enum What {
         /// How often lately.
         times: u8,
     },
-    /// It was run late, but in time.
+    /// It was run late: as Active in time, as Backup after its timer expired.
     Late {
         /// By how much.
         by: Duration,

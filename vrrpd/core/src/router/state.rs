@@ -55,6 +55,9 @@ pub(super) struct Backup {
     pub(super) active_down_timer: Option<Instant>,
     /// That timer has expired, and the others of the group are waited for.
     pub(super) ready: bool,
+    /// It was run late when the timer expired, and has waited for Skew_Time
+    /// since, for what there is to read.
+    pub(super) looks_again: bool,
     /// When that timer was last set.
     pub(super) armed_at: Instant,
     /// Learned from the Active router; our own until it is heard.

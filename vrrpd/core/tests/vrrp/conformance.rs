@@ -340,6 +340,29 @@ fn count_adverts(lines: &[String]) -> usize {
 }
 
 #[test]
+fn case_17_a_frozen_backup_looks_at_the_network_before_it_takes_over() {
+    let frozen = || {
+        let mut bench = Bench::started(config());
+        bench.receive(advert(LARGER, 200));
+        bench.freeze(ms(10_000));
+        assert_eq!(bench.hear(Event::Wake), ["notice: woke 9317 ms late"]);
+        // Skew_Time: (256 - 150) * 200 ms / 256.
+        assert_eq!(bench.patience().as_nanos(), 82_812_500);
+        bench
+    };
+    // The Active router is there: its packets have waited.
+    let mut bench = frozen();
+    bench.receive(advert(LARGER, 200));
+    assert_eq!(bench.patience().as_nanos(), 682_812_500);
+    assert_eq!(bench.state(), StateName::Backup);
+    // It is not, and nothing is waited for twice, however late.
+    let mut bench = frozen();
+    bench.freeze(ms(10_000));
+    bench.hear(Event::Wake);
+    assert_eq!(bench.state(), StateName::Active);
+}
+
+#[test]
 fn case_17_late_within_the_lease_stays_and_says_so() {
     let mut bench = Bench::active(config());
     bench.freeze(ms(601));

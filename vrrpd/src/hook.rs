@@ -1,6 +1,6 @@
 //! Hooks: programs of the operator's that hear of transitions, in order.
 //!
-//! There is a queue for the pool and one for each virtual router. In a queue
+//! There is a queue for the pool, and one for each virtual router and group. In a queue
 //! one program runs at a time, and the next is not started before it has ended
 //! or was killed for running too long. Nothing waits for a hook.
 
@@ -26,6 +26,8 @@ pub enum Source {
     Pool,
     /// A virtual router, by its name.
     Router(String),
+    /// The virtual routers of a `sync_group`, by its name.
+    Group(String),
 }
 
 /// A transition to be told.
@@ -251,7 +253,12 @@ fn calls(
 fn command(node: &str, style: HookStyle, mut argv: Vec<String>, event: &Event) -> Command {
     let name = match &event.source {
         Source::Pool => node,
-        Source::Router(name) => name,
+        Source::Router(name) | Source::Group(name) => name,
+    };
+    let kind = match &event.source {
+        Source::Pool => "pool",
+        Source::Router(_) => "router",
+        Source::Group(_) => "group",
     };
     let told = event.event.to_string();
     let priority = event.priority.to_string();
@@ -261,7 +268,7 @@ fn command(node: &str, style: HookStyle, mut argv: Vec<String>, event: &Event) -
         }
         HookStyle::Keepalived => {
             let kind = match event.source {
-                Source::Pool => "GROUP",
+                Source::Pool | Source::Group(_) => "GROUP",
                 Source::Router(_) => "INSTANCE",
             };
             argv.extend([kind, name, keepalived(event.event), &priority].map(str::to_owned));
@@ -269,6 +276,7 @@ fn command(node: &str, style: HookStyle, mut argv: Vec<String>, event: &Event) -
     }
     let environment = [
         ("VRRPD_EVENT", told.as_str()),
+        ("VRRPD_KIND", kind),
         ("VRRPD_NODE", node),
         ("VRRPD_NAME", name),
         ("VRRPD_OLD", &event.old),
@@ -299,6 +307,7 @@ impl fmt::Display for Source {
         match self {
             Self::Pool => f.write_str("pool"),
             Self::Router(name) => f.write_str(name),
+            Self::Group(name) => write!(f, "sync_group {name}"),
         }
     }
 }
@@ -419,6 +428,14 @@ mod tests {
             at(0),
             &mut out,
         );
+        hooks.push(
+            Event {
+                source: Source::Group("both".to_owned()),
+                ..event("lan", HookEvent::Active)
+            },
+            at(0),
+            &mut out,
+        );
         let Order::Launch(_, command) = &out[1] else {
             panic!("the pool's hook is launched");
         };
@@ -426,6 +443,7 @@ mod tests {
             command.environment,
             [
                 ("VRRPD_EVENT", "primary"),
+                ("VRRPD_KIND", "pool"),
                 ("VRRPD_NODE", "manager-a"),
                 ("VRRPD_NAME", "manager-a"),
                 ("VRRPD_OLD", "Online"),
@@ -440,6 +458,7 @@ mod tests {
             [
                 "1: /h/notify --mail INSTANCE lan MASTER 150",
                 "2: /h/primary GROUP manager-a MASTER 100",
+                "3: /h/notify --mail GROUP both MASTER 150",
             ]
         );
     }

@@ -7,6 +7,7 @@ use vrrpd_core::priority::Effect;
 
 use super::host::Host;
 use super::pool::Form;
+use super::sync_group;
 use super::table::{At, Table, unique};
 use super::value::written;
 use super::virtual_router::{Found, good_interface};
@@ -241,5 +242,16 @@ fn concerned(table: &Table<'_>, routers: &[Found]) -> Vec<String> {
         }
     }
     unique(table.report, "virtual router", &list.value);
-    list.value.into_iter().map(At::into).collect()
+    // What concerns one of a group concerns all of it.
+    let mut names: Vec<String> = list.value.into_iter().map(At::into).collect();
+    for mate in names
+        .clone()
+        .iter()
+        .flat_map(|name| sync_group::mates(routers, name))
+    {
+        if !names.contains(&mate) {
+            names.push(mate);
+        }
+    }
+    names
 }

@@ -11,6 +11,7 @@ mod mistake;
 mod offer;
 mod pool;
 mod sections;
+mod sync_group;
 mod table;
 #[cfg(test)]
 mod tests;

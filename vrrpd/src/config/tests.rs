@@ -698,3 +698,73 @@ fn an_arbiters_mistakes_are_told_in_one_go() {
         ]
     );
 }
+
+const GROUP: &str = r#"[node]
+name = "router-1"
+[[virtual_router]]
+name = "wan"
+interface = "eth0"
+vrid = 51
+addresses = ["192.0.2.1/24"]
+sync_group = "both"
+[[virtual_router]]
+name = "lan"
+interface = "eth1"
+vrid = 52
+addresses = ["198.51.100.1/24"]
+sync_group = "both"
+"#;
+
+#[test]
+fn a_group_is_told_to_the_core_and_a_check_of_one_is_the_others() {
+    let check = "[[check]]\nname = \"uplink\"\ninterface = \"eth2\"\nrouters = [\"wan\"]\n";
+    let config = parse(&format!("{GROUP}{check}")).unwrap();
+    for router in &config.virtual_routers {
+        let group = router.group.as_ref().map(|group| &*group.name);
+        assert_eq!(group, Some("both"));
+        assert_eq!(router.check(), Ok(()));
+    }
+    assert_eq!(config.checks[0].routers, ["wan", "lan"]);
+}
+
+#[test]
+fn a_group_moves_together() {
+    let text = GROUP
+        .replace("vrid = 52", "vrid = 52\npriority = 150\npreempt = false")
+        .replace("vrid = 51", "vrid = 51\npreempt_delay = \"1s\"");
+    assert_eq!(
+        mistakes(&text),
+        [
+            "14:12: priority 150 differs from 100 of wan: the virtual routers of sync_group \
+             \"both\" move together, give them the same priority",
+            "15:11: preempt false differs from true of wan: the virtual routers of sync_group \
+             \"both\" move together, give them the same preempt",
+        ]
+    );
+}
+
+#[test]
+fn a_group_has_members_that_compete() {
+    let text = GROUP.replacen("\"both\"", "\"alone\"", 1);
+    let text = text.replace("vrid = 52", "vrid = 52\npriority = 255");
+    assert_eq!(
+        mistakes(&text),
+        [
+            "8:14: sync_group \"alone\" has one member: put another virtual router into it, or \
+             remove it",
+            "13:12: priority 255 says that this node owns the address, which does not move with \
+             sync_group \"both\": remove sync_group, or use 1 to 254",
+            "15:14: sync_group \"both\" has one member: put another virtual router into it, or \
+             remove it",
+        ]
+    );
+    let pooled = POOL.replace(
+        "vrid               = 51",
+        "vrid = 51\nsync_group = \"both\"",
+    );
+    let lines = mistakes(&pooled);
+    assert!(
+        lines.contains(&"16:1: sync_group is decided by the pool: remove it".to_owned()),
+        "{lines:?}"
+    );
+}

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use vrrpd_core::packet::{Centiseconds, Family, Form, Priority, Version, Vrid};
-use vrrpd_core::router::{Address, Announce, Checksum, Config, Identity};
+use vrrpd_core::router::{Address, Announce, Checksum, Config, Group, Identity};
 
+use super::sync_group;
 use super::table::{At, Table, unique};
 use super::value::{address, unicast, written};
 
@@ -27,6 +28,7 @@ pub(super) struct Found {
     pub(super) priority: At<u8>,
     pub(super) advertise_interval: Option<At<Duration>>,
     pub(super) preempt: Option<At<bool>>,
+    pub(super) sync_group: Option<At<String>>,
     /// Keys that a pool decides, as they were found.
     pub(super) competing: Vec<At<&'static str>>,
     pub(super) addresses: Vec<At<Address>>,
@@ -57,6 +59,7 @@ pub(super) fn read(top: &Table<'_>) -> Vec<Found> {
         .collect();
     unique(top.report, "virtual address", &addresses);
     distinct(top, &routers);
+    sync_group::judge(top, &routers);
     routers
 }
 
@@ -125,6 +128,9 @@ fn one(table: Table<'_>) -> Found {
     let accept = table.boolean("accept");
     let unicast_peers = unicast_peers(&table, &addresses);
     let startup_delay = table.duration("startup_delay", MS(0)..=HOUR);
+    let sync_group = table
+        .string("sync_group")
+        .filter(|name| good_name(&table, name));
     let announce = announce(&table);
     mac(&table);
     if preempt.is_some_and(|preempt| !preempt.value) && preempt_delay.is_some() {
@@ -133,10 +139,16 @@ fn one(table: Table<'_>) -> Found {
             "preempt_delay says nothing with preempt = false: remove one of them",
         );
     }
-    let competing = ["preempt", "preempt_delay", "startup_delay", "unicast_peers"]
-        .into_iter()
-        .filter_map(|key| table.place_of(key).map(|at| At { at, value: key }))
-        .collect();
+    let competing = [
+        "preempt",
+        "preempt_delay",
+        "startup_delay",
+        "unicast_peers",
+        "sync_group",
+    ]
+    .into_iter()
+    .filter_map(|key| table.place_of(key).map(|at| At { at, value: key }))
+    .collect();
     let at = table.at;
     table.finish();
     let value = (|| {
@@ -158,7 +170,7 @@ fn one(table: Table<'_>) -> Found {
             unicast_peers,
             startup_delay: startup_delay.map_or(MS(0), At::into),
             announce,
-            group: None,
+            group: sync_group.as_ref().map(|group| Group::named(&group.value)),
             governed: false,
         })
     })();
@@ -168,6 +180,7 @@ fn one(table: Table<'_>) -> Found {
         priority,
         advertise_interval,
         preempt,
+        sync_group,
         competing,
         addresses,
         value,

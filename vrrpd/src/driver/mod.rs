@@ -3,6 +3,7 @@
 //!
 //! It holds no decision that a test would want to see.
 
+mod groups;
 mod hear;
 mod kernel;
 mod links;
@@ -31,6 +32,7 @@ use crate::control::{Journal, Server};
 use crate::hook::Hooks;
 use crate::job::{Order, Runner};
 use crate::store::Store;
+use groups::GroupStates;
 use kernel::Kernel;
 use links::Links;
 use pool::PoolLink;
@@ -94,6 +96,7 @@ pub struct Driver {
     new_boot: bool,
     replicator: Option<ReplicatorLink>,
     checks: Checks,
+    groups: GroupStates,
     hooks: Hooks,
     runner: Runner,
     control: Server,

@@ -181,7 +181,28 @@ impl Driver {
             priority: priority.map_or(0, |priority| priority.as_u8()),
             epoch: self.epoch(),
         };
+        self.tell_groups(&event);
         self.hooks.push(event, now(), &mut self.orders);
+    }
+
+    /// A router's transition may be that of its group.
+    fn tell_groups(&mut self, last: &hook::Event) {
+        let states = self.node.iter().flat_map(Node::groups);
+        for (group, old, new) in self.groups.changes(states) {
+            let event = hook::Event {
+                source: hook::Source::Group(group),
+                event: match new {
+                    StateName::Initialize if last.event == HookEvent::Stop => HookEvent::Stop,
+                    StateName::Initialize => HookEvent::Fault,
+                    StateName::Backup => HookEvent::Backup,
+                    StateName::Active => HookEvent::Active,
+                },
+                old: old.to_string(),
+                new: new.to_string(),
+                ..last.clone()
+            };
+            self.hooks.push(event, now(), &mut self.orders);
+        }
     }
 
     fn on_decision(&mut self, decision: Decision) {

@@ -17,6 +17,7 @@ use vrrpd_core::time::Instant;
 use vrrpd_sys::clock::Timer;
 use vrrpd_sys::gate::Rules;
 
+use super::groups::GroupStates;
 use super::kernel::Kernel;
 use super::links::Links;
 use super::replicator::ReplicatorLink;
@@ -73,6 +74,7 @@ impl Driver {
         let installed = hook::installed(&config.paths.hooks);
         let mut driver = Self {
             checks: Checks::new(config.checks.clone(), now),
+            groups: GroupStates::default(),
             hooks: Hooks::new(&config.node, config.hooks.clone(), installed),
             runner: Runner::new(RUNNER),
             file,
@@ -175,6 +177,7 @@ impl Driver {
     fn take_up(&mut self) -> io::Result<()> {
         self.tell_links()?;
         self.deliver(node::Event::Reload(self.config.setup()))?;
+        self.groups.know(self.node.iter().flat_map(Node::groups));
         let mut actions = Vec::new();
         self.checks
             .reconfigure(self.config.checks.clone(), now(), &mut actions);

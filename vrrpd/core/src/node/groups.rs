@@ -91,6 +91,17 @@ impl Groups {
         }
     }
 
+    /// The groups whose members are all in one state.
+    pub(super) fn states(&self, routers: &[Router]) -> impl Iterator<Item = (&str, StateName)> {
+        self.members.iter().filter_map(|(group, members)| {
+            let mut states = members.iter().map(|&place| routers[place].state());
+            let first = states.next()?;
+            states
+                .all(|state| state == first)
+                .then_some((&**group, first))
+        })
+    }
+
     fn members(&self, group: &str) -> &[usize] {
         self.members.get(group).map_or(&[], Vec::as_slice)
     }

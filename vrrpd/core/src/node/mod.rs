@@ -30,7 +30,7 @@ use crate::pool::member::Member;
 use crate::pool::status::Standing;
 use crate::pool::{self, Ending};
 use crate::priority::{self, CheckState};
-use crate::router::{self, Fault, Router};
+use crate::router::{self, Fault, Router, StateName};
 use crate::time::Instant;
 use action::address;
 use groups::Groups;
@@ -157,6 +157,11 @@ impl Node {
     /// The virtual routers, in the configuration's order.
     pub fn routers(&self) -> impl Iterator<Item = &Router> {
         self.routers.iter()
+    }
+
+    /// The groups whose members are all in one state, and in which.
+    pub fn groups(&self) -> impl Iterator<Item = (&str, StateName)> {
+        self.groups.states(&self.routers)
     }
 
     /// The party of the pool.

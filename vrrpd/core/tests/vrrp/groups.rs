@@ -106,6 +106,8 @@ fn one_that_yields_takes_the_other_with_it() {
             "wan (vrid 51, eth0): Active -> Backup: goes with lan of its group",
         ]
     );
+    let groups: Vec<_> = host.node.groups().collect();
+    assert_eq!(groups, [("both", StateName::Backup)]);
 }
 
 #[test]
@@ -227,10 +229,13 @@ fn a_reload_that_adds_a_member_takes_nobody_s_address_away() {
             "dmz (vrid 53, eth0): Initialize -> Backup: started, listens first",
         ]
     );
+    assert_eq!(host.node.groups().count(), 0, "they do not agree yet");
     while host.states().contains(&StateName::Backup) {
         host.wake();
     }
     assert_eq!(host.states(), [StateName::Active; 3]);
+    let groups: Vec<_> = host.node.groups().collect();
+    assert_eq!(groups, [("both", StateName::Active)]);
 }
 
 #[test]

@@ -768,3 +768,23 @@ fn a_group_has_members_that_compete() {
         "{lines:?}"
     );
 }
+
+#[test]
+fn a_lower_ttl_is_for_unicast_peers() {
+    let with = |keys: &str| PLAIN.replace("vrid = 10", &format!("vrid = 10\n{keys}"));
+    let config = parse(&with("unicast_peers = [\"198.51.100.7\"]\nmin_ttl = 250")).unwrap();
+    assert_eq!(config.virtual_routers[0].min_hop_limit, 250);
+    let config = parse(PLAIN).unwrap();
+    assert_eq!(config.virtual_routers[0].min_hop_limit, 255);
+    assert_eq!(
+        mistakes(&with("min_ttl = 250")),
+        [
+            "7:11: min_ttl 250 is for unicast peers that are routers away: name them in \
+             unicast_peers, or remove it"
+        ]
+    );
+    assert_eq!(
+        mistakes(&with("min_ttl = 0")),
+        ["7:11: min_ttl 0 is out of range: use 1 to 255"]
+    );
+}

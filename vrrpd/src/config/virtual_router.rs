@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use vrrpd_core::packet::{Centiseconds, Family, Form, Priority, Version, Vrid};
+use vrrpd_core::packet::{Centiseconds, Family, Form, HOP_LIMIT, Priority, Version, Vrid};
 use vrrpd_core::router::{Address, Announce, Checksum, Config, Group, Identity};
 
 use super::sync_group;
@@ -127,6 +127,7 @@ fn one(table: Table<'_>) -> Found {
     let preempt_delay = table.duration("preempt_delay", MS(0)..=HOUR);
     let accept = table.boolean("accept");
     let unicast_peers = unicast_peers(&table, &addresses);
+    let min_ttl = min_ttl(&table, &unicast_peers);
     let startup_delay = table.duration("startup_delay", MS(0)..=HOUR);
     let sync_group = table
         .string("sync_group")
@@ -144,6 +145,7 @@ fn one(table: Table<'_>) -> Found {
         "preempt_delay",
         "startup_delay",
         "unicast_peers",
+        "min_ttl",
         "sync_group",
     ]
     .into_iter()
@@ -168,6 +170,7 @@ fn one(table: Table<'_>) -> Found {
             preempt_delay: preempt_delay.map_or(MS(0), At::into),
             accept: accept.is_none_or(|accept| accept.value),
             unicast_peers,
+            min_hop_limit: min_ttl,
             startup_delay: startup_delay.map_or(MS(0), At::into),
             announce,
             group: sync_group.as_ref().map(|group| Group::named(&group.value)),
@@ -358,6 +361,23 @@ fn unicast_peers(table: &Table<'_>, addresses: &[At<Address>]) -> Vec<IpAddr> {
         }
     }
     peers.value.into_iter().map(At::into).collect()
+}
+
+/// `min_ttl`: a packet to the group comes through no router.
+fn min_ttl(table: &Table<'_>, unicast_peers: &[IpAddr]) -> u8 {
+    let Some(least) = table.number("min_ttl", 1..=255, "1 to 255") else {
+        return HOP_LIMIT;
+    };
+    if unicast_peers.is_empty() && least.value < HOP_LIMIT {
+        table.report.add(
+            least.at,
+            format!(
+                "min_ttl {} is for unicast peers that are routers away: name them in unicast_peers, or remove it",
+                least.value
+            ),
+        );
+    }
+    least.value
 }
 
 fn announce(table: &Table<'_>) -> Announce {

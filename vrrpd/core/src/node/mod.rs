@@ -234,13 +234,13 @@ impl Node {
         now: Instant,
         out: &mut Vec<Action>,
     ) {
-        let decoded = packet::decode(header, payload);
-        let vrid = match &decoded {
-            Ok(received) => Some(received.advert.vrid),
-            Err(_) => packet::peek_vrid(payload),
-        };
         let family = Family::of(header.source);
-        let router = vrid.and_then(|vrid| self.interfaces.router(interface, family, vrid));
+        let router = packet::peek_vrid(payload)
+            .and_then(|vrid| self.interfaces.router(interface, family, vrid));
+        let least = router.map_or(packet::HOP_LIMIT, |router| {
+            self.routers[router].config().min_hop_limit
+        });
+        let decoded = packet::decode_routed(header, payload, least);
         let source = header.source;
         match (router, decoded) {
             (Some(router), Ok(received)) => {

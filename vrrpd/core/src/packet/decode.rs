@@ -23,7 +23,18 @@ pub fn peek_vrid(payload: &[u8]) -> Option<Vrid> {
     payload.get(1).copied().and_then(Vrid::new)
 }
 
-/// Reads the payload of an IP packet of protocol 112.
+/// Reads the payload of an IP packet of protocol 112, from the same LAN: its
+/// TTL or hop limit is 255.
+///
+/// # Errors
+///
+/// As [`decode_routed`].
+pub fn decode(header: &Header, payload: &[u8]) -> Result<Received, Refusal> {
+    decode_routed(header, payload, HOP_LIMIT)
+}
+
+/// Reads the payload of an IP packet of protocol 112 with a TTL or hop limit of
+/// at least `least`: 255 less the routers it may have come through.
 ///
 /// Bytes after the message are ignored (RFC 9568 §7.1 asks for a complete
 /// message, not for an exact one).
@@ -31,9 +42,9 @@ pub fn peek_vrid(payload: &[u8]) -> Option<Vrid> {
 /// # Errors
 ///
 /// The first reason to refuse it, in the RFC's order.
-pub fn decode(header: &Header, payload: &[u8]) -> Result<Received, Refusal> {
+pub fn decode_routed(header: &Header, payload: &[u8], least: u8) -> Result<Received, Refusal> {
     // RFC 9568 §7.1: TTL or hop limit, version, complete, checksum, VRID.
-    if header.hop_limit != HOP_LIMIT {
+    if header.hop_limit < least {
         return Err(Refusal::HopLimit);
     }
     let fixed: &[u8; FIXED] = payload.first_chunk().ok_or(Refusal::Length)?;

@@ -33,7 +33,7 @@ use core::time::Duration;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use checksum::Form;
-pub use decode::{decode, peek_vrid};
+pub use decode::{decode, decode_routed, peek_vrid};
 pub use encode::encode;
 pub use ipv4::split_ipv4;
 pub use refusal::{Refusal, Refusals};

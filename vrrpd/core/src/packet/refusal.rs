@@ -8,7 +8,8 @@ use core::fmt;
 pub enum Refusal {
     /// The IPv4 header contradicts itself or the packet's size.
     IpHeader,
-    /// The TTL or hop limit is not 255: it came through a router (RFC 9568 §5.1.1.3).
+    /// The TTL or hop limit is below 255, or what is allowed to unicast peers: it
+    /// came through a router (RFC 9568 §5.1.1.3).
     HopLimit,
     /// Neither VRRPv2 nor VRRPv3, or VRRPv2 over IPv6 (RFC 9568 §7.1).
     Version,
@@ -92,7 +93,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::IpHeader => "its IPv4 header contradicts itself",
-            Self::HopLimit => "its TTL or hop limit is not 255: it came through a router",
+            Self::HopLimit => "its TTL or hop limit is too low: it came through a router",
             Self::Version => "it is neither VRRPv2 over IPv4 nor VRRPv3",
             Self::Type => "it is not an advertisement",
             Self::Length => "it is shorter than it says",

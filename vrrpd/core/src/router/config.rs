@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::packet::{Addresses, Centiseconds, Family, Form, Priority, Version, Vrid};
+use crate::packet::{Addresses, Centiseconds, Family, Form, HOP_LIMIT, Priority, Version, Vrid};
 
 /// Which virtual router something is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,6 +110,9 @@ pub struct Config {
     pub accept: bool,
     /// Send to these, and listen to these only; empty: multicast.
     pub unicast_peers: Vec<IpAddr>,
+    /// The least TTL or hop limit of an advertisement: 255, or less for unicast
+    /// peers that are routers away.
+    pub min_hop_limit: u8,
     /// Listen at least so long after the start before competing.
     pub startup_delay: Duration,
     /// How a taken address is announced.
@@ -138,6 +141,9 @@ impl Config {
         }
         if self.group.is_some() && (self.governed || self.priority.is_owner()) {
             return Err(Mistake::Group);
+        }
+        if self.min_hop_limit < HOP_LIMIT && self.unicast_peers.is_empty() {
+            return Err(Mistake::HopLimit);
         }
         if !(1..=255).contains(&self.addresses.len()) {
             return Err(Mistake::Count);
@@ -189,6 +195,8 @@ pub enum Mistake {
     Family,
     /// The first IPv6 address is not link-local.
     NotLinkLocal,
+    /// Routers in between without unicast peers.
+    HopLimit,
     /// A group of routers that do not compete.
     Group,
 }
@@ -206,6 +214,9 @@ impl fmt::Display for Mistake {
             }
             Self::NotLinkLocal => {
                 "the first IPv6 address must be link-local (fe80::/10): put one first"
+            }
+            Self::HopLimit => {
+                "advertisements to the group come through no router: a lower TTL is for unicast peers"
             }
             Self::Group => {
                 "a group is for virtual routers that compete: not in a pool, and not with priority 255"

@@ -29,6 +29,7 @@
 //!     preempt_delay: Duration::ZERO,
 //!     accept: true,
 //!     unicast_peers: Vec::new(),
+//!     min_hop_limit: 255,
 //!     startup_delay: Duration::ZERO,
 //!     announce: Announce { count: 1, repeat_after: Duration::from_secs(5), repeats: 1, refresh: None },
 //!     group: None,

@@ -317,6 +317,11 @@ fn a_configuration_is_checked_before_it_is_run() {
         ..config()
     };
     assert_eq!(check(mixed), Mistake::Family);
+    let distant = Config {
+        min_hop_limit: 254,
+        ..config()
+    };
+    assert_eq!(check(distant), Mistake::HopLimit);
     assert_eq!(config().check(), Ok(()));
 }
 

@@ -291,6 +291,50 @@ fn unicast_peers_each_get_one() {
     );
 }
 
+#[test]
+fn unicast_peers_may_be_routers_away_as_far_as_configured() {
+    let peers = |peer: &str| Config {
+        unicast_peers: vec![ip(peer)],
+        min_hop_limit: 250,
+        ..config()
+    };
+    for (hop_limit, peer, heard, refusal) in [
+        (255, LARGER, true, Refusal::HopLimit),
+        (250, LARGER, true, Refusal::HopLimit),
+        (249, LARGER, false, Refusal::HopLimit),
+        (250, SMALLER, false, Refusal::UnknownPeer),
+    ] {
+        let mut host = Host::active(setup(vec![peers(peer)], Vec::new()));
+        host.packet_of("eth0", hop_limit, &HIGHER);
+        let state = if heard {
+            StateName::Backup
+        } else {
+            StateName::Active
+        };
+        assert_eq!(
+            host.states(),
+            [state],
+            "{hop_limit} from {LARGER} to {peer}"
+        );
+        let refused = &host.node.routers().next().unwrap().statistics().refused;
+        assert_eq!(refused.of(refusal), u64::from(!heard));
+    }
+}
+
+#[test]
+fn one_router_s_distant_peers_are_nothing_to_another() {
+    let distant = Config {
+        unicast_peers: vec![ip(LARGER)],
+        min_hop_limit: 1,
+        ..other()
+    };
+    let mut host = Host::active(setup(vec![config(), distant], Vec::new()));
+    host.packet_of("eth0", 254, &HIGHER);
+    assert_eq!(host.states(), [StateName::Active; 2]);
+    host.packet_of("eth0", 254, &HIGHER_52);
+    assert_eq!(host.states(), [StateName::Active, StateName::Backup]);
+}
+
 /// RFC9568-7.2-4 positive
 #[test]
 fn advertisements_go_to_the_group() {

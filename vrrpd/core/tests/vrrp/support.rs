@@ -75,6 +75,7 @@ pub(crate) fn config() -> Config {
         preempt_delay: Duration::ZERO,
         accept: true,
         unicast_peers: Vec::new(),
+        min_hop_limit: 255,
         startup_delay: Duration::ZERO,
         announce: Announce {
             count: 1,

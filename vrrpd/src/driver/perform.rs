@@ -100,8 +100,15 @@ impl Driver {
                 accept: _,
             } => self.add(&router, &addresses, until)?,
             Action::RenewAddresses { router, until } => self.kernel.renew(&router, until)?,
-            Action::RemoveAddresses { router, addresses } => {
+            Action::RemoveAddresses {
+                router,
+                mut addresses,
+                owned,
+            } => {
                 let index = self.links.index(&router.interface);
+                if owned {
+                    addresses.retain(|address| !self.is_foreign(index, address));
+                }
                 self.kernel.remove(&router, index, &addresses)?;
             }
             Action::Announce {
@@ -147,15 +154,17 @@ impl Driver {
             log::warn!("{router}: the interface is gone");
             return Ok(());
         };
-        // What the operator has put there, as an owner's are, is not ours to end.
-        let theirs = |address: &Address| {
-            self.links
-                .addresses()
-                .iter()
-                .any(|a| !a.ours && (a.interface, a.address) == (index, address.ip))
-        };
-        let ours: Vec<Address> = addresses.iter().filter(|a| !theirs(a)).copied().collect();
+        let ours = |address: &&Address| !self.is_foreign(Some(index), address);
+        let ours: Vec<Address> = addresses.iter().filter(ours).copied().collect();
         self.kernel.add(router, index, &ours, until)
+    }
+
+    /// What the operator has put there, as an owner's are, is not ours to end.
+    fn is_foreign(&self, index: Option<u32>, address: &Address) -> bool {
+        self.links
+            .addresses()
+            .iter()
+            .any(|a| !a.ours && (Some(a.interface), a.address) == (index, address.ip))
     }
 
     fn on_transition(&mut self, transition: &Transition) {

@@ -125,6 +125,8 @@ pub enum Action {
         router: Arc<Identity>,
         /// Which.
         addresses: Vec<Address>,
+        /// The router owns them: what the operator has put there stays.
+        owned: bool,
     },
     /// See [`router::Action::Announce`].
     Announce {
@@ -187,9 +189,10 @@ pub(super) fn address(router: &Router, order: router::Action, out: &mut Vec<Acti
             router: identity(),
             until,
         }),
-        router::Action::RemoveAddresses { addresses } => out.push(Action::RemoveAddresses {
+        router::Action::RemoveAddresses { addresses, owned } => out.push(Action::RemoveAddresses {
             router: identity(),
             addresses,
+            owned,
         }),
         router::Action::Announce { addresses, count } => out.push(Action::Announce {
             router: identity(),

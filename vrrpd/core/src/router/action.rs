@@ -129,6 +129,8 @@ pub enum Action {
     RemoveAddresses {
         /// Which.
         addresses: Vec<Address>,
+        /// The router owns them: what the operator has put there stays.
+        owned: bool,
     },
     /// Tell the neighbours and the switches where these addresses are.
     Announce {

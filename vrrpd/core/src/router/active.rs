@@ -353,7 +353,10 @@ impl Router {
         let gone = without(&before.addresses, &self.config.addresses);
         let new = without(&self.config.addresses, &before.addresses);
         if !gone.is_empty() {
-            out.push(Action::RemoveAddresses { addresses: gone });
+            out.push(Action::RemoveAddresses {
+                addresses: gone,
+                owned: before.priority.is_owner(),
+            });
         }
         if before.accept != self.config.accept {
             self.add(self.config.addresses.clone(), out);

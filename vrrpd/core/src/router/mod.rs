@@ -514,6 +514,7 @@ impl Router {
     fn remove_addresses(&self, out: &mut Vec<Action>) {
         out.push(Action::RemoveAddresses {
             addresses: self.config.addresses.clone(),
+            owned: self.config.priority.is_owner(),
         });
     }
 

@@ -555,8 +555,29 @@ fn of_two_owners_one_is_left() {
     let mut bench = Bench::active(owner());
     bench.receive(advert(SMALLER, 255));
     assert_eq!(bench.state(), StateName::Active);
-    bench.receive(advert(LARGER, 255));
+    let lines = bench.receive(advert(LARGER, 255));
+    assert!(any(&lines, "remove 192.0.2.100/24, its own"), "{lines:?}");
     assert_eq!(bench.state(), StateName::Backup);
+}
+
+#[test]
+fn an_owner_that_stops_says_that_the_addresses_are_its_own() {
+    let mut bench = Bench::active(owner());
+    assert_eq!(
+        bench.hear(Event::Shutdown)[0],
+        "remove 192.0.2.100/24, its own"
+    );
+    // Nor are they another's before a reload makes it a backup.
+    let mut bench = Bench::active(owner());
+    let lines = bench.hear(Event::Reload {
+        config: Box::new(Config {
+            addresses: vec![address("192.0.2.101/24")],
+            ..config()
+        }),
+        standing: fit(150),
+    });
+    assert_eq!(lines[0], "remove 192.0.2.100/24, its own");
+    assert_eq!(bench.hear(Event::Shutdown)[0], "remove 192.0.2.101/24");
 }
 
 /// RFC9568-7.2-3 positive

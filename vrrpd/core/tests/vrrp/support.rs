@@ -250,7 +250,10 @@ impl Bench {
                 format!("add {} for {lasts:?}{accept}", list(addresses))
             }
             Action::RenewAddresses { until } => format!("renew for {:?}", self.now.until(*until)),
-            Action::RemoveAddresses { addresses } => format!("remove {}", list(addresses)),
+            Action::RemoveAddresses { addresses, owned } => {
+                let owned = if *owned { ", its own" } else { "" };
+                format!("remove {}{owned}", list(addresses))
+            }
             Action::Announce { addresses, count } => {
                 format!("announce {} x{count}", list(addresses))
             }

@@ -4,7 +4,7 @@
 //! reads requests on its standard input and writes answers and notifications
 //! on its standard output; what it writes on its standard error becomes the
 //! replicator's log. [`serve`] is the library for authors; [`client`] is the
-//! replicator's side.
+//! replicator's side, and [`contract`] the test that a plugin has to pass.
 //!
 //! Requests: `describe` first, once; `observe` at any time, answered at once;
 //! and one at a time of `follow`, `promote`, `synchronous`, `stop`, `clone`
@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::role::{CopyId, Follower, Position, Progress, Server, Upstream};
 
 pub mod client;
+pub mod contract;
 pub mod rpc;
 pub mod serve;
 

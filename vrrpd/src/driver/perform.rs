@@ -190,8 +190,8 @@ impl Driver {
             priority: priority.map_or(0, |priority| priority.as_u8()),
             epoch: self.epoch(),
         };
+        self.hooks.push(event.clone(), now(), &mut self.orders);
         self.tell_groups(&event);
-        self.hooks.push(event, now(), &mut self.orders);
     }
 
     /// A router's transition may be that of its group.

@@ -17,11 +17,11 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Those of `routers`, all of which are to be looked at.
-    pub(super) fn of(routers: &[Router]) -> Self {
+    /// Those of `configs`, all of which are to be looked at.
+    pub(super) fn of(configs: &[Config]) -> Self {
         let mut groups = Self::default();
-        for (place, router) in routers.iter().enumerate() {
-            if let Some(group) = &router.config().group {
+        for (place, config) in configs.iter().enumerate() {
+            if let Some(group) = &config.group {
                 groups.touched.insert(Arc::clone(&group.name));
                 let members = groups.members.entry(Arc::clone(&group.name)).or_default();
                 members.push(place);
@@ -38,6 +38,15 @@ impl Groups {
         };
         self.touched.insert(Arc::clone(&group.name));
         if before == StateName::Active && router.state() == StateName::Backup {
+            self.left.push(place);
+        }
+    }
+
+    /// A reload may put routers into a group of which some are Active, while one
+    /// at `place` listens to another that is: as if it had just left.
+    pub(super) fn note_divided(&mut self, place: usize, router: &Router) {
+        let listens = router.state() == StateName::Backup && router.active().is_some();
+        if listens && router.config().group.is_some() {
             self.left.push(place);
         }
     }

@@ -334,6 +334,7 @@ impl Node {
         for (router, kept) in changed.into_iter().enumerate() {
             if kept {
                 self.reload(router, now, out);
+                self.groups.note_divided(router, &self.routers[router]);
             } else if self.running {
                 self.start(router, now, out);
                 self.hold_again(router, now, out);
@@ -505,7 +506,7 @@ impl Node {
     /// Who lives where, and when each is due.
     fn register(&mut self) {
         self.interfaces.register(&self.routers);
-        self.groups = Groups::of(&self.routers);
+        self.groups = Groups::of(&self.setup.routers);
         self.wakes = Wakes::of(&self.routers);
     }
 

@@ -214,6 +214,42 @@ fn a_reload_that_dissolves_the_group_ends_its_fault() {
 }
 
 #[test]
+fn a_reload_does_not_make_a_divided_group() {
+    let alone = pair(150).into_iter().map(|config| Config {
+        group: None,
+        ..config
+    });
+    let mut host = started(alone.collect(), Vec::new());
+    for _ in 0..5 {
+        host.now = host.now + ms(200);
+        host.packet("eth1", &HIGHER_LAN);
+        host.hear(Event::Wake);
+    }
+    assert_eq!(host.states(), [StateName::Active, StateName::Backup]);
+    assert_eq!(
+        host.hear(Event::Reload(setup(pair(150), Vec::new()))),
+        [
+            "wan: remove",
+            "wan: advert 0 192.0.2.11 > 224.0.0.18",
+            "wan (vrid 51, eth0): Active -> Backup: goes with lan of its group",
+        ]
+    );
+    // It is a group: they become Active together again.
+    host.now = host.now + ms(400);
+    host.packet("eth1", &HIGHER_LAN);
+    assert_eq!(host.wake(), [""; 0], "wan is ready");
+    host.wake();
+    assert_eq!(host.states(), [StateName::Active; 2]);
+    // Both Active, or both Backup: nobody moves.
+    for mut host in [active(), started(pair(150), Vec::new())] {
+        let states = host.states();
+        let lines = host.hear(Event::Reload(setup(pair(150), Vec::new())));
+        assert_eq!(lines, [""; 0]);
+        assert_eq!(host.states(), states);
+    }
+}
+
+#[test]
 fn a_reload_that_adds_a_member_takes_nobody_s_address_away() {
     let mut host = active();
     let mut three = pair(150);

@@ -15,6 +15,7 @@ use replicator::role::{CopyId, Upstream};
 use crate::access;
 use crate::config::Config;
 use crate::copy::Stage;
+use crate::say;
 use crate::server::{Server, StartFailure};
 use crate::session::{self, Waits};
 use crate::settings::Synchronous;
@@ -91,7 +92,7 @@ impl Database for Postgresql {
             if let Ok(mut client) = session::own(&checkpointing.config, Waits::No)
                 && let Err(error) = client.batch_execute("CHECKPOINT")
             {
-                eprintln!("warning: checkpoint: {}", session::said(&error));
+                say::warning(&format!("checkpoint: {}", session::said(&error)));
             }
         });
         Ok(())
@@ -186,11 +187,17 @@ fn adopt(server: &Arc<Server>) {
     let names = server.settings().changing.synchronous;
     if let (Some(false), Synchronous::Copy(copy)) = (known, names) {
         // It must be seen again that commits wait, before it is said.
+        let token = Token::default();
+        let limit = token.clone();
+        thread::spawn(move || {
+            thread::sleep(ADOPTION);
+            limit.cancel();
+        });
         let outcome = server
             .connect()
-            .and_then(|mut client| demonstrate(server, &mut client, copy, &Token::default()));
+            .and_then(|mut client| demonstrate(server, &mut client, copy, &token));
         if let Err(failure) = outcome {
-            eprintln!("warning: {failure}");
+            say::warning(&failure.message);
         }
     }
 }
@@ -273,11 +280,11 @@ fn settle_copy(server: &Server, token: &Token) -> Result<(), Failure> {
     if let Some(noted) = server.copy.noted()? {
         let position = server.replayed(token)?;
         if position.lsn < noted.lsn {
-            eprintln!(
-                "warning: the data end at {}, before {} that was noted: they were put back, and \
+            say::warning(&format!(
+                "the data end at {}, before {} that was noted: they were put back, and \
                  count as another copy",
                 position.lsn, noted.lsn
-            );
+            ));
             let stage = server.copy.stage()?;
             let copy = server.copy.renew(stage)?;
             server.change(|settings| settings.changing.copy = Some(copy))?;
@@ -423,8 +430,8 @@ fn demonstrate(
     let seen = see_one_wait(server, client, token);
     // Whatever became of it: commits that wait shall wait for a copy that exists.
     server.change(|settings| settings.changing.synchronous = Synchronous::Copy(copy))?;
-    let mut commit = seen?;
-    commit.wait_done(token)?;
+    // Its commit goes on waiting, for that copy, as every one from now on does.
+    seen?;
     server.state.update(|inner| inner.synchronous = Some(copy));
     Ok(())
 }
@@ -449,11 +456,10 @@ fn see_one_wait(server: &Server, client: &mut Client, token: &Token) -> Result<C
     }
 }
 
-/// A commit that waits as a client's does.
+/// A commit that waits as a client's does, and goes on when this is dropped.
 struct Commit {
     pid: i32,
     outcome: std::sync::mpsc::Receiver<Result<(), String>>,
-    cancel: postgres::CancelToken,
 }
 
 impl Commit {
@@ -463,7 +469,6 @@ impl Commit {
         let row = client
             .query_one("SELECT pg_backend_pid()", &[])
             .map_err(refused)?;
-        let cancel = client.cancel_token();
         let (send, outcome) = std::sync::mpsc::channel();
         thread::spawn(move || {
             let done = client
@@ -478,7 +483,6 @@ impl Commit {
         Ok(Self {
             pid: row.get(0),
             outcome,
-            cancel,
         })
     }
 
@@ -497,13 +501,6 @@ impl Commit {
             token.pause(LOOK)?;
         }
         Ok(())
-    }
-}
-
-impl Drop for Commit {
-    fn drop(&mut self) {
-        // One that waits still is nobody's: it has no effect on the data.
-        drop(self.cancel.cancel_query(postgres::NoTls));
     }
 }
 

@@ -14,6 +14,7 @@ use replicator::role::{Lsn, Position};
 use rustix::process::Signal;
 
 use crate::process::Postmaster;
+use crate::say;
 use crate::server::Server;
 use crate::session::{self, Waits};
 use crate::state::{Phase, Sample};
@@ -201,17 +202,17 @@ impl Fitness {
     fn write_note(&mut self, position: Position) {
         self.noted = Instant::now();
         if let Err(failure) = self.server.copy.note(position) {
-            eprintln!("warning: {failure}");
+            say::warning(&failure.message);
         }
     }
 
     fn count_cancelled(&mut self, run: u64) {
         let count = self.log.count(&self.server.log(), run);
         if count > 0 {
-            eprintln!(
-                "warning: {count} commits are on this server alone: their clients cancelled the \
+            say::warning(&format!(
+                "{count} commits are on this server alone: their clients cancelled the \
                  wait for the other copy"
-            );
+            ));
             self.server
                 .state
                 .update(|inner| inner.cancelled_waits += count);
@@ -233,12 +234,12 @@ impl Fitness {
         if runs || stranger.ours {
             return;
         }
-        eprintln!(
-            "warning: process {} was started by somebody else in {}: it is stopped; disable \
+        say::warning(&format!(
+            "process {} was started by somebody else in {}: it is stopped; disable \
              whatever starts it",
             stranger.id,
             data.display()
-        );
+        ));
         stranger.signal(Signal::INT);
     }
 }

@@ -14,6 +14,7 @@ pub mod fitness;
 pub mod hba;
 pub mod process;
 pub mod rejoin;
+pub mod say;
 pub mod server;
 pub mod session;
 pub mod settings;

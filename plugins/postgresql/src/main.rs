@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use replicator::plugin::ORPHANED;
 use replicator::plugin::serve::{Token, serve};
 use vrrpd_postgresql::database::Postgresql;
+use vrrpd_postgresql::say;
 
 /// Between two looks for a successor.
 const LOOK: Duration = Duration::from_millis(20);
@@ -17,7 +18,7 @@ const LOOK: Duration = Duration::from_millis(20);
 fn main() -> ExitCode {
     let plugin = Postgresql::default();
     if let Err(error) = serve(&plugin, io::stdin().lock(), io::stdout()) {
-        eprintln!("warning: the replicator cannot be understood: {error}");
+        say::warning(&format!("the replicator cannot be understood: {error}"));
     }
     let Ok(server) = plugin.server() else {
         return ExitCode::SUCCESS;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
         }
         thread::sleep(LOOK);
     }
-    eprintln!("warning: nobody keeps the server any more: it is stopped");
+    say::warning("nobody keeps the server any more: it is stopped");
     if server.stop(&Token::default()).is_err() {
         return ExitCode::FAILURE;
     }

@@ -14,6 +14,7 @@ use replicator::role::{Lsn, Position, Progress, Upstream};
 use crate::control::Control;
 use crate::copy::{self, Stage};
 use crate::file;
+use crate::say;
 use crate::server::Server;
 use crate::session::REPLICATION_ROLE;
 use crate::tool;
@@ -75,7 +76,7 @@ impl Server {
             .arg("--source-server")
             .arg(self.conninfo(&source.upstream))
             .arg("--no-ensure-shutdown");
-        tool::run(command, token, |line| eprintln!("{line}"))?;
+        tool::run(command, token, say::line)?;
         // It takes the primary's files along, this one among them.
         let data = &self.config.data_directory;
         file::touch(&data.join("standby.signal"))?;
@@ -107,8 +108,8 @@ impl Server {
                     .map_err(|error| file::failed(&kept, "written", &error))?;
             }
         }
-        eprintln!(
-            "warning: what this copy has from {fork} to {} on timeline {} is in no other and is \
+        say::warning(&format!(
+            "what this copy has from {fork} to {} on timeline {} is in no other and is \
              taken back; it is kept in {}: read it with pg_waldump --path={} --timeline={} \
              --start={fork}",
             end.lsn,
@@ -116,7 +117,7 @@ impl Server {
             tail.display(),
             tail.display(),
             end.timeline,
-        );
+        ));
         forget_oldest(&tails, TAILS)
     }
 
@@ -147,7 +148,7 @@ impl Server {
             .arg("--no-password");
         tool::run(command, token, |line| match progress(line) {
             Some(progress) => notifier.progress(progress),
-            None => eprintln!("{line}"),
+            None => say::line(line),
         })?;
         file::touch(&new.join("standby.signal"))?;
         file::remove(&new.join("postgresql.auto.conf.tmp"))?;
@@ -176,13 +177,13 @@ impl Server {
         let kind = if of_pool { "replaced" } else { "before-pool" };
         let aside = data.with_added_extension(format!("{kind}-{}", stamp()));
         fs::rename(data, &aside).map_err(|error| file::failed(&aside, "made", &error))?;
-        eprintln!(
-            "warning: the data before are kept in {}: remove them when they are not needed",
+        say::warning(&format!(
+            "the data before are kept in {}: remove them when they are not needed",
             aside.display()
-        );
+        ));
         for old in siblings(data, ".replaced-")? {
             if old != aside && of_pool {
-                eprintln!("warning: {}: older data are removed", old.display());
+                say::warning(&format!("{}: older data are removed", old.display()));
                 remove_directory(&old)?;
             }
         }

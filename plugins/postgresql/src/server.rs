@@ -19,6 +19,7 @@ use crate::copy::Copy;
 use crate::file;
 use crate::hba;
 use crate::process::{self, Launch, Postmaster};
+use crate::say;
 use crate::session;
 use crate::settings::{Settings, Synchronous};
 use crate::state::{Phase, Sample, State};
@@ -134,11 +135,11 @@ impl Server {
             self.settings().adopt()?;
             self.prepare()?;
         } else {
-            eprintln!(
-                "warning: a server that was not started by vrrpd runs in {}: it will be stopped; \
+            say::warning(&format!(
+                "a server that was not started by vrrpd runs in {}: it will be stopped; \
                  disable whatever started it",
                 data.display()
-            );
+            ));
         }
         self.state
             .update(|inner| inner.begin(postmaster, copy, run));
@@ -282,7 +283,7 @@ impl Server {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         for complaint in complaints.iter().filter(|new| !said.contains(new)) {
-            eprintln!("warning: {complaint}");
+            say::warning(complaint);
         }
         *said = complaints;
         Ok(())
@@ -411,7 +412,7 @@ impl Server {
                 let end = control
                     .shutdown_end(&server.config.data_directory)
                     .unwrap_or_else(|failure| {
-                        eprintln!("warning: {failure}");
+                        say::warning(&failure.message);
                         None
                     });
                 Phase::Stopped(end.or(position))
@@ -452,7 +453,7 @@ impl Server {
         let signal = self.config.data_directory.join("standby.signal");
         let outcome = self.copy.raise().and_then(|_| file::touch(&signal));
         if let Err(failure) = outcome {
-            eprintln!("warning: {failure}");
+            say::warning(&failure.message);
         }
     }
 

@@ -15,6 +15,7 @@ use replicator::role::{CopyId, Upstream};
 
 use crate::config::Config;
 use crate::file;
+use crate::say;
 use crate::session::REPLICATION_ROLE;
 use crate::tool;
 
@@ -502,10 +503,10 @@ fn clean(auto: &Path) -> Result<(), Failure> {
     }
     for line in text.lines().filter(|line| is_ours(line.trim_start())) {
         let name = line.split('=').next().unwrap_or("").trim();
-        eprintln!(
-            "warning: {}: {name} is vrrpd's to set: taken out",
+        say::warning(&format!(
+            "{}: {name} is vrrpd's to set: taken out",
             auto.display()
-        );
+        ));
     }
     file::replace(auto, &kept)
 }

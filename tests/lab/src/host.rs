@@ -18,6 +18,9 @@ use crate::postgres;
 use crate::process::{Process, Program};
 use crate::timeline::Timeline;
 
+/// How long a process that was killed may take to end.
+const DYING: Duration = Duration::from_secs(20);
+
 /// Which host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Name {
@@ -219,6 +222,10 @@ impl Host {
             .powered
             .as_mut()
             .ok_or_else(|| Fault::new(format!("{name} has no power")))?;
+        // As an init system does: not beside one that was killed and dies still.
+        if let Some(before) = powered.processes.get(&program.name) {
+            before.ended(DYING)?;
+        }
         let process = Process::start(program, &powered.namespace, log, &who, &timeline)?;
         powered
             .processes

@@ -116,9 +116,13 @@ impl Forger {
         self.0.send(&frame::vrrp(self.0.mac, from, payload));
     }
 
-    /// A frame that was kept, once more.
+    /// A frame that was kept, once more; but as every frame here from the
+    /// forger's own MAC address: what a switch learns of others' ports is not
+    /// the pool's to defend.
     pub fn replay(&self, frame: &[u8]) {
-        self.0.send(frame);
+        let mut frame = frame.to_vec();
+        frame[6..12].copy_from_slice(&self.0.mac);
+        self.0.send(&frame);
     }
 }
 

@@ -114,6 +114,9 @@ impl Pool {
                     let text = settings::manager(host, &self.settings, self.programs.directory());
                     directory::write(&self.config(host.name()), &text)?;
                     postgres::prepare(&host.disk().join("postgresql/main"))?;
+                    // As the replicator's unit has systemd make it.
+                    directory::make(&host.disk().join("vrrpd"))?;
+                    postgres::give(&host.disk().join("vrrpd/replicator"))?;
                 }
                 Name::Arbiter | Name::Client => {
                     let text = settings::arbiter(host, &self.settings);
@@ -353,8 +356,11 @@ impl Pool {
     ///
     /// No server answers there.
     pub fn database(&self, name: Name) -> Result<Connection> {
-        let socket = self.host(name).run_directory().join(".s.PGSQL.5432");
-        Connection::unix(&socket, Duration::from_secs(5))
+        // By TCP: the socket is for the database's owner alone.
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, postgres::PORT));
+        self.host(name)
+            .namespace()?
+            .run(move || Connection::tcp(here, Duration::from_secs(5)))
             .attempt(|| format!("connect to the database of {name}"))
     }
 

@@ -220,8 +220,13 @@ impl Driver {
     /// The last steps of a daemon that stops.
     fn end(mut self) -> io::Result<()> {
         self.kernel.fence()?;
-        self.kernel.close()?;
-        log::info!("stopped");
+        if self.pool.is_some() {
+            // The database goes on as a standby, to which nobody is admitted.
+            log::info!("stopped; the gate stays closed");
+        } else {
+            self.kernel.close()?;
+            log::info!("stopped");
+        }
         Ok(())
     }
 }

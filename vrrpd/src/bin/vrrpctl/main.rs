@@ -45,9 +45,9 @@ enum Command {
     Watch,
     /// Hand the Primary status over to the other manager; given on the Primary
     Switchover {
-        /// Wait until the other manager is Primary
+        /// Only give the order; do not wait until the other manager is Primary
         #[arg(long)]
-        wait: bool,
+        no_wait: bool,
     },
     /// Show what has happened since vrrpd started, oldest first
     Log,
@@ -87,11 +87,11 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             print(&format!("{status:#}\n"))
         }
         Command::Watch => watch(&mut client),
-        Command::Switchover { wait: false } => {
+        Command::Switchover { no_wait: true } => {
             switchover::order(&mut client)?;
             Ok(())
         }
-        Command::Switchover { wait: true } => {
+        Command::Switchover { no_wait: false } => {
             let line = switchover::order_and_wait(&mut client, &socket)?;
             print(&line)
         }
@@ -163,7 +163,7 @@ mod tests {
                 .err()
         };
         assert_eq!(kind("vrrpctl status --json"), None);
-        assert_eq!(kind("vrrpctl -c /x switchover --wait"), None);
+        assert_eq!(kind("vrrpctl -c /x switchover --no-wait"), None);
         assert_eq!(
             kind("vrrpctl stats"),
             Some((ErrorKind::InvalidSubcommand, 2))

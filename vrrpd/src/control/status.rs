@@ -24,6 +24,9 @@ pub struct Status {
     pub epoch: Option<String>,
     /// Who is Primary: `master` or `backup`.
     pub primary: Option<String>,
+    /// This manager is Primary and hands that over.
+    #[serde(default)]
+    pub handing_over: bool,
     /// Whose copies hold every acknowledged commit.
     pub in_sync: Vec<String>,
     /// What is left of the lease; absent without one.

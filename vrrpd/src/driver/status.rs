@@ -54,6 +54,7 @@ pub(super) fn status(
         why: vec!["the state directory cannot be written".to_owned()],
         epoch: None,
         primary: None,
+        handing_over: false,
         in_sync: Vec::new(),
         lease_ms: None,
         virtual_routers: routers,
@@ -120,6 +121,7 @@ fn pooled(status: &mut Status, pool: &Pool, party: &party::Status, now: Instant)
         .map(|peer| peer.node)
         .collect();
     status.why = why(status, &silent, party, primary);
+    status.handing_over = party.standing == Standing::HandingOver;
     // Two of three can elect one, if a copy that may be promoted is among them.
     let electable = silent.len() < 2 && record.is_some();
     status.state = match (status.why.is_empty(), primary.is_some() || electable) {

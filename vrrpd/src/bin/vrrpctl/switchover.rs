@@ -70,6 +70,10 @@ fn course(status: &Status, ordered: Option<&str>) -> Course {
             "this manager is Primary again: the other did not claim in time; vrrpctl log says why"
                 .to_owned(),
         ),
+        Some(_) if !status.handing_over => Course::Failed(
+            "the switchover was called off and this manager is Primary still: vrrpctl log says why"
+                .to_owned(),
+        ),
         Some(_) | None => Course::UnderWay,
     }
 }
@@ -82,6 +86,7 @@ mod tests {
     #[test]
     fn a_switchover_is_done_when_the_other_is_primary() {
         let mut now = status();
+        now.handing_over = true;
         assert_eq!(course(&now, Some("7.a")), Course::UnderWay);
         now.primary = None;
         assert_eq!(course(&now, Some("7.a")), Course::UnderWay);
@@ -90,6 +95,14 @@ mod tests {
         assert_eq!(
             course(&now, Some("7.a")),
             Course::Done("backup is Primary, epoch 8.b".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_switchover_that_is_called_off_has_failed() {
+        let now = status();
+        assert!(
+            matches!(course(&now, Some("7.a")), Course::Failed(why) if why.contains("called off"))
         );
     }
 

@@ -9,6 +9,7 @@ pub mod config;
 pub mod control;
 pub mod driver;
 pub mod hook;
+pub mod import;
 pub mod job;
 pub mod lines;
 pub mod logging;

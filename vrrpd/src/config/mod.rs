@@ -32,6 +32,7 @@ pub use mistake::Mistakes;
 pub use offer::offer;
 pub use pool::Pool;
 pub use sections::{Gate, Paths, Process, Replication};
+pub(crate) use value::{address, subnet_holds, unicast, written};
 
 use mistake::Report;
 use table::Table;

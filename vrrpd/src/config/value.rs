@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use vrrpd_core::router::Address;
 
 /// Reads `192.0.2.100/24`; without a prefix length it is the whole address.
-pub(super) fn address(text: &str) -> Result<Address, &'static str> {
+pub(crate) fn address(text: &str) -> Result<Address, &'static str> {
     let (ip, prefix) = match text.split_once('/') {
         Some((ip, prefix)) => (ip, Some(prefix)),
         None => (text, None),
@@ -39,7 +39,7 @@ pub(super) fn address(text: &str) -> Result<Address, &'static str> {
 }
 
 /// Whether `ip` is in the subnet of `address`.
-pub(super) fn subnet_holds(address: &Address, ip: IpAddr) -> bool {
+pub(crate) fn subnet_holds(address: &Address, ip: IpAddr) -> bool {
     let shift = u32::from(whole(ip) - address.prefix.min(whole(ip)));
     match (address.ip, ip) {
         (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()) >> shift == 0,
@@ -58,7 +58,7 @@ fn whole(ip: IpAddr) -> u8 {
 }
 
 /// Refuses what is no address of one host.
-pub(super) fn unicast(ip: IpAddr) -> Result<IpAddr, &'static str> {
+pub(crate) fn unicast(ip: IpAddr) -> Result<IpAddr, &'static str> {
     if ip.is_unspecified() {
         return Err("names no host");
     }
@@ -87,7 +87,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// A duration as a configuration writes it.
-pub(super) fn written(duration: Duration) -> String {
+pub(crate) fn written(duration: Duration) -> String {
     let ms = duration.as_millis();
     if ms.is_multiple_of(1_000) {
         format!("{}s", ms / 1_000)

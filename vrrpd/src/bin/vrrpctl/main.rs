@@ -3,6 +3,7 @@
 //! Exit status: 0 done; 1 refused or failed, one line says why; 2 usage.
 #![forbid(unsafe_code)]
 
+mod import;
 mod keygen;
 mod show;
 mod switchover;
@@ -59,6 +60,18 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
+    /// Print a keepalived configuration as a vrrpd.toml, and what became of each line
+    Import {
+        /// Tell it in comments of the new file, not on standard error
+        #[arg(long)]
+        explain: bool,
+        /// Decide lines that begin with @, as keepalived's -i [default: from the machine's name]
+        #[arg(short = 'i', long, value_name = "ID")]
+        config_id: Option<String>,
+        /// keepalived's configuration, - for standard input
+        #[arg(value_name = "FILE", default_value = import::KEEPALIVED)]
+        file: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -72,8 +85,15 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), String> {
-    if let Command::Keygen { file } = &arguments.command {
-        return keygen::run(file.as_deref());
+    // These talk to no daemon.
+    match &arguments.command {
+        Command::Keygen { file } => return keygen::run(file.as_deref()),
+        Command::Import {
+            explain,
+            config_id,
+            file,
+        } => return import::run(file, config_id.as_deref(), *explain),
+        _ => {}
     }
     let socket = socket(arguments)?;
     let mut client = Client::connect(&socket).map_err(told)?;
@@ -104,7 +124,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             let _: serde_json::Value = client.ask(&Request::Reload).map_err(told)?;
             Ok(())
         }
-        Command::Keygen { .. } => Ok(()),
+        Command::Keygen { .. } | Command::Import { .. } => Ok(()),
     }
 }
 

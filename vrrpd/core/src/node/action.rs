@@ -26,7 +26,7 @@ pub struct Setup {
 pub enum Event<'a> {
     /// What is known of the interfaces has been told; begin. Once.
     Startup,
-    /// The daemon stops: wait until [`Node::has_stopped`].
+    /// The daemon stops: wait until [`super::Node::has_stopped`].
     Shutdown,
     /// The deadline has come.
     Wake,

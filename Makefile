@@ -41,7 +41,9 @@ soak:
 lab: setup build
 	$(CARGO) test --release --locked -p lab
 
+# The table of what is promised, all of it or some: make bench BENCH="idle_1 vip_100ms --runs 5"
 bench: setup build
+	$(CARGO) build --release --locked -q -p arbiterd --example load
 	$(CARGO) run --release --locked -q -p lab --bin bench -- $(BENCH)
 
 lint: setup-lint

@@ -129,6 +129,11 @@ pub(crate) fn vrrp(mac: Mac, from: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// Whether a frame holds a VRRP packet over IPv4.
+pub(crate) fn is_vrrp(frame: &[u8]) -> bool {
+    frame.get(12..14) == Some(&IPV4.to_be_bytes()) && frame.get(23) == Some(&VRRP)
+}
+
 /// An IPv4 header without options.
 fn header(protocol: u8, ttl: u8, from: Ipv4Addr, to: Ipv4Addr, payload: usize) -> Vec<u8> {
     let length = u16::try_from(payload + 20).expect("it fits in a frame");
@@ -251,10 +256,10 @@ mod tests {
         );
         assert_eq!(udp_port(&frame), Some(8112));
         assert_eq!(frame[34..], [0x1f, 0xb0, 0x1f, 0xb0, 0, 9, 0, 0, b'x']);
-        assert_eq!(
-            udp_port(&vrrp(CLIENT, [192, 0, 2, 12].into(), &[0x31])),
-            None
-        );
+        assert!(!is_vrrp(&frame));
+        let advert = vrrp(CLIENT, [192, 0, 2, 12].into(), &[0x31]);
+        assert_eq!(udp_port(&advert), None);
+        assert!(is_vrrp(&advert));
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl Host {
         self.clear_run()?;
         let namespace = Namespace::machine()?;
         let mac = self.name.mac().map(|byte| format!("{byte:02x}")).join(":");
-        switch.plug(self.name.as_str(), &namespace, &mac)?;
+        switch.plug(self.name.as_str(), &namespace, "eth0", &mac)?;
         namespace.ip("link set lo up")?;
         namespace.ip(&format!("address add {}/24 dev eth0", self.name.address()))?;
         let number = self.name.number();

@@ -95,7 +95,8 @@ impl Ledger {
     }
 }
 
-fn longest(times: &[Moment], from: Moment) -> Option<Pause> {
+/// The longest pause between neighbours of `times`, which are in order.
+pub(crate) fn longest(times: &[Moment], from: Moment) -> Option<Pause> {
     let after = times.partition_point(|&at| at < from);
     times[after.saturating_sub(1)..]
         .windows(2)

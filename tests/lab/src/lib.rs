@@ -3,7 +3,8 @@
 //! serves, a timeline.
 //!
 //! Everything runs as root, in networks of its own; nothing of the machine's is
-//! touched. See [`pool::Pool`] to begin.
+//! touched. See [`pool::Pool`] to begin; [`router::Pair`] for virtual routers
+//! without a pool.
 #![forbid(unsafe_code)]
 
 pub mod checker;
@@ -17,13 +18,16 @@ pub mod ledger;
 pub mod link;
 pub mod namespace;
 pub mod net;
+pub mod pinger;
 pub mod pool;
 pub mod postgres;
 pub mod probe;
 pub mod process;
 pub mod programs;
+pub mod router;
 mod settings;
 pub mod timeline;
 pub mod trial;
+pub mod usage;
 pub mod wire;
 pub mod writer;

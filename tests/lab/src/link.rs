@@ -126,6 +126,23 @@ impl Forger {
     }
 }
 
+/// Waits for the next VRRP advertisement that `network` sees; when that was.
+///
+/// # Errors
+///
+/// There is none within `patience`.
+pub fn wait_advert(network: &Namespace, patience: Duration) -> Result<Moment> {
+    let heard = network.run(move || {
+        let mut heard = None;
+        Tap::open()?.hear(patience, |frame| {
+            heard = frame::is_vrrp(frame).then(Moment::now);
+            heard.is_some()
+        });
+        Ok(heard)
+    })?;
+    heard.ok_or_else(|| Fault::new("nobody advertises"))
+}
+
 /// Keeps `count` UDP datagrams to `port` that `network` sees.
 ///
 /// # Errors

@@ -31,13 +31,17 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// A network only: its processes are not kept apart from others.
+    /// A network, with its own `/sys`: its processes are not kept apart from
+    /// others.
     ///
     /// # Errors
     ///
     /// Not run as root.
     pub fn network() -> Result<Self> {
-        Self::new(CloneFlags::CLONE_NEWNET)
+        let network = Self::new(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)?;
+        network.command("mount", &["--make-rprivate", "/"])?;
+        network.command("mount", &["-t", "sysfs", "sysfs", "/sys"])?;
+        Ok(network)
     }
 
     /// A network, and processes that can only end together.

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use crate::fault::{Attempt, Fault, Result};
 use crate::namespace::Namespace;
+
+/// An interface's flag `IFF_UP`.
+const UP: u32 = 1;
 
 /// The bridge, with a port for each host that has power.
 #[derive(Debug)]
@@ -41,18 +45,18 @@ impl Switch {
         })
     }
 
-    /// Plugs `host` in at `port`: it gets an `eth0` with this MAC address.
+    /// Plugs `host` in at `port`: it gets an `interface` with this MAC address.
     ///
     /// # Errors
     ///
     /// What `ip` says.
-    pub fn plug(&self, port: &str, host: &Namespace, mac: &str) -> Result<()> {
+    pub fn plug(&self, port: &str, host: &Namespace, interface: &str, mac: &str) -> Result<()> {
         let init = host
             .init()
             .ok_or_else(|| Fault::new(format!("{port} has no process to name its network by")))?;
         let ip = |words: &str| self.namespace.ip(words);
         ip(&format!(
-            "link add {port} type veth peer name eth0 address {mac} netns {init}"
+            "link add {port} type veth peer name {interface} address {mac} netns {init}"
         ))?;
         ip(&format!("link set {port} master lan up"))
     }
@@ -70,18 +74,30 @@ impl Switch {
     ///
     /// # Errors
     ///
-    /// What `ip` says.
+    /// There is no such port.
     pub fn port_down(&self, port: &str) -> Result<()> {
-        self.namespace.ip(&format!("link set {port} down"))
+        self.switch_port(port, |flags| flags & !UP)
     }
 
     /// Switches the port on again.
     ///
     /// # Errors
     ///
-    /// What `ip` says.
+    /// There is no such port.
     pub fn port_up(&self, port: &str) -> Result<()> {
-        self.namespace.ip(&format!("link set {port} up"))
+        self.switch_port(port, |flags| flags | UP)
+    }
+
+    /// By `/sys`: within a fraction of a millisecond, where `ip` takes several.
+    fn switch_port(&self, port: &str, change: fn(u32) -> u32) -> Result<()> {
+        let file = format!("/sys/class/net/{port}/flags");
+        self.namespace.run(move || {
+            let what = || format!("switch {file}");
+            let text = fs::read_to_string(&file).attempt(what)?;
+            let digits = text.trim_end().trim_start_matches("0x");
+            let flags = u32::from_str_radix(digits, 16).attempt(what)?;
+            fs::write(&file, format!("{:#x}", change(flags))).attempt(what)
+        })
     }
 
     /// Carries nothing from `from` to `to` any more; the other way is as it was.

@@ -50,7 +50,12 @@ impl Programs {
     }
 }
 
-fn source() -> Result<PathBuf> {
+/// Where cargo puts what it builds.
+///
+/// # Errors
+///
+/// The running program cannot be found.
+pub fn source() -> Result<PathBuf> {
     if let Some(directory) = std::env::var_os("VRRPD_BIN_DIR") {
         return Ok(directory.into());
     }

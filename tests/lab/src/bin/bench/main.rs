@@ -20,8 +20,11 @@ use report::{Report, Row};
 /// How often a fault is tried if nothing else is said.
 const RUNS: usize = 20;
 
-/// Every row of the table, in its order, with how it is measured.
-const ROWS: &[(&str, fn(usize) -> Result<Vec<Row>>)] = &[
+/// Measures a row in so many runs; its peers' rows come with it.
+type Measure = fn(usize) -> Result<Vec<Row>>;
+
+/// Every row of the table, in its order.
+const ROWS: &[(&str, Measure)] = &[
     ("vip_100ms", vip::measure),
     ("idle_1", |_| idle::measure(1)),
     ("idle_1000", |_| idle::measure(1000)),

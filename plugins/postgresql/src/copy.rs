@@ -53,6 +53,9 @@ struct State {
     /// The counter is being raised from here: the data directory may have
     /// either.
     from: Option<u64>,
+    /// The counter as of the last start.
+    #[serde(default)]
+    run: u64,
     stage: Stage,
 }
 
@@ -109,33 +112,66 @@ impl Copy {
         Ok(state.map_or(Stage::Whole, |state| state.stage))
     }
 
-    /// Raises the counter, for a start or an observed stop. Without an agreed
-    /// id there is a new one afterwards. Returns the id and the counter.
+    /// Raises the counter for a start. Without an agreed id there is a new one
+    /// afterwards. Returns the id and the counter, which is the run's number.
     ///
     /// # Errors
     ///
     /// A file that cannot be read or written.
-    pub fn raise(&self) -> Result<(CopyId, u64), Failure> {
+    pub fn begin_run(&self) -> Result<(CopyId, u64), Failure> {
+        self.raise(true)
+    }
+
+    /// Raises the counter for an observed stop; the run keeps its number.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read or written.
+    pub fn end_run(&self) -> Result<(), Failure> {
+        self.raise(false).map(drop)
+    }
+
+    /// The number of the last run.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
+    pub fn run(&self) -> Result<u64, Failure> {
+        let state = self.read::<State>(&self.state_file())?;
+        Ok(state.map_or(0, |state| state.run))
+    }
+
+    fn raise(&self, starts: bool) -> Result<(CopyId, u64), Failure> {
         let count = self.count()?;
         let Some(state) = self.agreed()? else {
             // A rewind that did not end is not forgotten over it.
             let copy = self.renew(self.stage()?)?;
-            return Ok((copy, self.count()?));
+            let count = self.count()?;
+            if starts && let Some(state) = self.read::<State>(&self.state_file())? {
+                self.write_state(State {
+                    run: count,
+                    ..state
+                })?;
+            }
+            return Ok((copy, count));
         };
         let mark = Mark {
             count: count + 1,
             ..state.mark
         };
+        let run = if starts { mark.count } else { state.run };
         // The state directory allows both counters while the data directory's
         // is being raised, so that a loss of power between costs no copy id.
         self.write_state(State {
             mark,
+            run,
             from: Some(count),
             ..state
         })?;
         self.write_mark(mark)?;
         self.write_state(State {
             mark,
+            run,
             from: None,
             ..state
         })?;
@@ -217,9 +253,11 @@ impl Copy {
             count: self.count()? + 1,
         };
         file::remove(&self.state.join(NOTE_FILE))?;
+        let run = self.run()?;
         self.write_state(State {
             mark,
             from: None,
+            run,
             stage,
         })?;
         Ok(mark)
@@ -308,20 +346,30 @@ mod tests {
     fn an_id_stays_while_the_counters_agree() {
         let Place { copy, _directory } = place();
         assert_eq!(copy.id(), Ok(None));
-        let (first, count) = copy.raise().unwrap();
-        assert_eq!(copy.raise(), Ok((first, count + 1)));
+        let (first, count) = copy.begin_run().unwrap();
+        assert_eq!(copy.begin_run(), Ok((first, count + 1)));
+        assert_eq!(copy.id(), Ok(Some(first)));
+    }
+
+    #[test]
+    fn a_stop_raises_the_counter_and_is_no_run() {
+        let Place { copy, _directory } = place();
+        let (first, run) = copy.begin_run().unwrap();
+        copy.end_run().unwrap();
+        assert_eq!(copy.run(), Ok(run));
+        assert_eq!(copy.count(), Ok(run + 1));
         assert_eq!(copy.id(), Ok(Some(first)));
     }
 
     #[test]
     fn data_put_back_by_hand_get_a_new_id() {
         let Place { copy, _directory } = place();
-        let (first, _) = copy.raise().unwrap();
+        let (first, _) = copy.begin_run().unwrap();
         let snapshot = fs::read(copy.data_file()).unwrap();
-        let (_, count) = copy.raise().unwrap();
+        let (_, count) = copy.begin_run().unwrap();
         fs::write(copy.data_file(), snapshot).unwrap();
         assert_eq!(copy.id(), Ok(None));
-        let (second, higher) = copy.raise().unwrap();
+        let (second, higher) = copy.begin_run().unwrap();
         assert_ne!(second, first);
         assert!(higher > count);
     }
@@ -329,9 +377,9 @@ mod tests {
     #[test]
     fn an_empty_or_foreign_state_directory_gives_a_new_id() {
         let Place { copy, _directory } = place();
-        let (first, count) = copy.raise().unwrap();
+        let (first, count) = copy.begin_run().unwrap();
         fs::remove_file(copy.state_file()).unwrap();
-        let (second, higher) = copy.raise().unwrap();
+        let (second, higher) = copy.begin_run().unwrap();
         assert_ne!(second, first);
         assert!(higher > count);
         fs::write(copy.state_file(), "scribble").unwrap();
@@ -341,24 +389,24 @@ mod tests {
     #[test]
     fn power_lost_while_the_counter_is_raised_costs_no_id() {
         let Place { copy, _directory } = place();
-        let (first, count) = copy.raise().unwrap();
+        let (first, count) = copy.begin_run().unwrap();
         let before = fs::read(copy.data_file()).unwrap();
-        let (_, raised) = copy.raise().unwrap();
+        let (_, raised) = copy.begin_run().unwrap();
         // After the first of the three writes.
         let between =
             format!(r#"{{"copy":"{first}","count":{raised},"from":{count},"stage":"whole"}}"#);
         fs::write(copy.state_file(), &between).unwrap();
         fs::write(copy.data_file(), before).unwrap();
         assert_eq!(copy.id(), Ok(Some(first)));
-        assert_eq!(copy.raise(), Ok((first, raised + 1)));
+        assert_eq!(copy.begin_run(), Ok((first, raised + 1)));
     }
 
     #[test]
     fn a_clone_does_not_take_the_id_of_its_source() {
         let Place { copy, _directory } = place();
         let source = place();
-        source.copy.raise().unwrap();
-        let (first, _) = copy.raise().unwrap();
+        source.copy.begin_run().unwrap();
+        let (first, _) = copy.begin_run().unwrap();
         copy.note(Position {
             timeline: 1,
             lsn: Lsn(9),

@@ -79,6 +79,12 @@ impl Database for Postgresql {
 
     fn promote(&self, promote: &Promote, token: &Token) -> Result<(), Failure> {
         let server = self.server()?;
+        let promoted = self.state.look(|inner| {
+            inner.sample.is_some_and(|sample| !sample.standby) && inner.copy == Some(promote.copy)
+        });
+        if promoted {
+            return Ok(());
+        }
         server.change(|settings| {
             settings.changing.synchronous = match promote.synchronous {
                 None => Synchronous::Off,

@@ -117,7 +117,7 @@ impl Server {
         let data = &self.config.data_directory;
         let found = Postmaster::find(data, self.settings().path());
         let copy = self.copy.id()?;
-        let run = self.copy.count()?;
+        let run = self.copy.run()?;
         let Some(postmaster) = found else {
             let why = match self.control() {
                 Ok(control) if control.is_clean => "the server does not run",
@@ -215,7 +215,7 @@ impl Server {
             let what = "processes of the server before do not end: is its disk frozen?";
             return Err(Failure::new(what).into());
         }
-        let (copy, run) = self.copy.raise()?;
+        let (copy, run) = self.copy.begin_run()?;
         self.write_settings(|settings| {
             settings.changing.upstream = upstream.cloned();
             settings.changing.node.clone_from(&access.node);
@@ -451,7 +451,7 @@ impl Server {
         process::sweep(&self.config.data_directory);
         // Whoever starts it by hand now gets a standby.
         let signal = self.config.data_directory.join("standby.signal");
-        let outcome = self.copy.raise().and_then(|_| file::touch(&signal));
+        let outcome = self.copy.end_run().and_then(|()| file::touch(&signal));
         if let Err(failure) = outcome {
             say::warning(&failure.message);
         }

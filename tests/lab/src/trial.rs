@@ -160,7 +160,8 @@ pub fn scenario(name: &str, story: impl FnOnce(&mut Trial) -> Result<()>) {
 ///
 /// # Panics
 ///
-/// When it fails, with the timeline of all hosts; their logs are saved.
+/// When it fails, with the timeline of all hosts; their logs are saved. With
+/// `LAB_TRACE` in the environment the timeline is printed in any case.
 pub fn scenario_with(name: &str, settings: Settings, story: impl FnOnce(&mut Trial) -> Result<()>) {
     let timeline = Timeline::new();
     let start = Moment::now();
@@ -181,6 +182,10 @@ pub fn scenario_with(name: &str, settings: Settings, story: impl FnOnce(&mut Tri
         Ok::<_, Fault>(())
     }));
     let why = match outcome {
+        Ok(Ok(())) if std::env::var_os("LAB_TRACE").is_some() => {
+            println!("{}", trace(&timeline.entries(), start));
+            return;
+        }
         Ok(Ok(())) => return,
         Ok(Err(fault)) => fault.to_string(),
         Err(panic) => words_of(panic.as_ref()),

@@ -246,30 +246,37 @@ impl Fitness {
 
 /// Writes once for each request, however long that takes.
 fn write_when_due(server: &Server, due: &Receiver<u64>, outcomes: &Sender<(u64, Outcome)>) {
-    let mut client: Option<Client> = None;
+    let mut kept: Option<(u64, Client)> = None;
     for run in due {
-        let mut session = client.take().filter(|client| !client.is_closed());
-        let outcome = write(server, &mut session);
-        client = session;
+        // A session ends with its server, and is not told before it is used.
+        let session = kept.take().filter(|(of, _)| *of == run);
+        let outcome = match session {
+            Some((_, client)) => write(client),
+            None => connect(server).and_then(write),
+        };
+        let outcome = outcome.map(|(client, end)| {
+            kept = Some((run, client));
+            end
+        });
         if outcomes.send((run, outcome)).is_err() {
             return;
         }
     }
 }
 
+fn connect(server: &Server) -> Result<Client, String> {
+    session::own(&server.config, Waits::No).map_err(|error| session::said(&error))
+}
+
 /// A small transaction; where its record ends.
-fn write(server: &Server, client: &mut Option<Client>) -> Outcome {
-    let said = |error: postgres::Error| session::said(&error);
-    if client.is_none() {
-        *client = Some(session::own(&server.config, Waits::No).map_err(said)?);
-    }
-    let Some(client) = client else {
-        return Err("there is no session".to_owned());
-    };
+fn write(mut client: Client) -> Result<(Client, Lsn), String> {
     let statement = "SELECT pg_logical_emit_message(true, 'vrrpd', '')::text";
-    let row = client.query_one(statement, &[]).map_err(said)?;
+    let row = client
+        .query_one(statement, &[])
+        .map_err(|error| session::said(&error))?;
     let end: &str = row.get(0);
-    end.parse().map_err(|error| format!("{end}: {error}"))
+    let end = end.parse().map_err(|error| format!("{end}: {error}"))?;
+    Ok((client, end))
 }
 
 /// New lines of the server's log.

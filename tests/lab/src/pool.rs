@@ -44,6 +44,17 @@ pub struct Settings {
     pub durability: String,
     /// Further lines of `[pool]`, each with its end of line.
     pub pool_extra: String,
+    /// What the managers have before the pool is formed.
+    pub databases: Databases,
+}
+
+/// What the managers have before the pool is formed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Databases {
+    /// The same cluster, made once for all labs: the Backup follows at once.
+    Same,
+    /// A new cluster on the Master, nothing on the Backup: it has to copy.
+    OnMaster,
 }
 
 impl Default for Settings {
@@ -53,6 +64,7 @@ impl Default for Settings {
             active: false,
             durability: "available".into(),
             pool_extra: String::new(),
+            databases: Databases::Same,
         }
     }
 }
@@ -113,7 +125,17 @@ impl Pool {
                 Name::ManagerA | Name::ManagerB => {
                     let text = settings::manager(host, &self.settings, self.programs.directory());
                     directory::write(&self.config(host.name()), &text)?;
-                    postgres::prepare(&host.disk().join("postgresql/main"))?;
+                    let data = host.disk().join("postgresql/main");
+                    match (self.settings.databases, host.name()) {
+                        (Databases::Same, _) => postgres::prepare(&data)?,
+                        (Databases::OnMaster, Name::ManagerA) => {
+                            self.timeline.mark("initdb makes manager-a a database");
+                            postgres::initialize(&data)?;
+                        }
+                        (Databases::OnMaster, _) => {
+                            postgres::give(&host.disk().join("postgresql"))?
+                        }
+                    }
                     // As the replicator's unit has systemd make it.
                     directory::make(&host.disk().join("vrrpd"))?;
                     postgres::give(&host.disk().join("vrrpd/replicator"))?;

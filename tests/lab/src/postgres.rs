@@ -52,13 +52,39 @@ log_min_messages = warning
 /// PostgreSQL 15 is not installed, or the disk is full.
 pub fn prepare(data: &Path) -> Result<()> {
     let template = template()?;
-    let parent = data
-        .parent()
-        .ok_or_else(|| Fault::new(format!("{} has no parent", data.display())))?;
-    give(parent)?;
+    give(parent(data)?)?;
     let mut copy = Command::new("cp");
     copy.arg("-a").arg(&template).arg(data);
     run(&mut copy)
+}
+
+/// Makes a new cluster at `data`, with `initdb`, as an operator does.
+///
+/// # Errors
+///
+/// PostgreSQL 15 is not installed, or the disk is full.
+pub fn initialize(data: &Path) -> Result<()> {
+    let (user, group) = owner()?;
+    give(parent(data)?)?;
+    let mut initdb = Command::new(format!("{PROGRAMS}/initdb"));
+    initdb
+        .args(["--username=postgres", "--auth=trust", "--encoding=UTF8"])
+        .args(["--locale=C", "--data-checksums", "--no-sync", "--pgdata"])
+        .arg(data)
+        .current_dir("/")
+        .uid(user.as_raw())
+        .gid(group.as_raw());
+    run(&mut initdb)?;
+    let settings = data.join("postgresql.conf");
+    fs::read_to_string(&settings)
+        .and_then(|before| fs::write(&settings, before + SETTINGS))
+        .attempt(|| format!("write {}", settings.display()))?;
+    directory::write(&data.join("pg_hba.conf"), PG_HBA)
+}
+
+fn parent(data: &Path) -> Result<&Path> {
+    data.parent()
+        .ok_or_else(|| Fault::new(format!("{} has no parent", data.display())))
 }
 
 /// Makes a directory that belongs to the database's owner.
@@ -79,28 +105,9 @@ fn template() -> Result<PathBuf> {
     if template.join("PG_VERSION").exists() {
         return Ok(template);
     }
-    let (user, group) = owner()?;
     let parent = PathBuf::from(format!("/tmp/vrrpd-lab-new-template-{}", process::id()));
-    give(&parent)?;
     let new = parent.join("main");
-    let mut initdb = Command::new(format!("{PROGRAMS}/initdb"));
-    initdb
-        .args(["--username=postgres", "--auth=trust", "--encoding=UTF8"])
-        .args(["--locale=C", "--data-checksums", "--no-sync", "--pgdata"])
-        .arg(&new)
-        .current_dir("/")
-        .uid(user.as_raw())
-        .gid(group.as_raw());
-    run(&mut initdb)?;
-    let append = |file: &str, text: &str| {
-        let path = new.join(file);
-        fs::read_to_string(&path)
-            .and_then(|before| fs::write(&path, before + text))
-            .attempt(|| format!("write {}", path.display()))
-    };
-    append("postgresql.conf", SETTINGS)?;
-    let hba = new.join("pg_hba.conf");
-    directory::write(&hba, PG_HBA)?;
+    initialize(&new)?;
     // Whoever is first wins; a second one's is as good.
     let moved = fs::rename(&new, &template);
     fs::remove_dir_all(&parent).attempt(|| format!("remove {}", parent.display()))?;

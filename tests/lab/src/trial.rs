@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::checker;
@@ -28,7 +29,7 @@ pub struct Trial {
     /// What the field units were told.
     pub ledger: Ledger,
     units: Option<FieldUnits>,
-    probe: Probe,
+    probe: Arc<Probe>,
     start: Moment,
 }
 
@@ -40,7 +41,7 @@ impl Trial {
     /// It does not form.
     pub fn new(settings: Settings, directory: Directory, timeline: &Timeline) -> Result<Self> {
         let mut pool = Pool::new(settings, directory, timeline)?;
-        let probe = Probe::start(pool.client().namespace()?, VIRTUAL_IP)?;
+        let probe = Arc::new(Probe::start(pool.client().namespace()?, VIRTUAL_IP)?);
         let start = timeline.mark("form the pool");
         pool.form()?;
         let mut trial = Self {
@@ -108,7 +109,7 @@ impl Trial {
     ///
     /// # Panics
     ///
-    /// After [`Trial::finish`].
+    /// After [`Trial::rest`] and [`Trial::finish`].
     pub fn units(&self) -> &FieldUnits {
         self.units
             .as_ref()
@@ -116,8 +117,13 @@ impl Trial {
     }
 
     /// The probe.
-    pub fn probe(&self) -> &Probe {
+    pub fn probe(&self) -> &Arc<Probe> {
         &self.probe
+    }
+
+    /// Lets the field units stop.
+    pub fn rest(&mut self) {
+        self.units = None;
     }
 
     /// What must hold after every scenario: a Primary, commits that come
@@ -129,7 +135,7 @@ impl Trial {
     pub fn finish(&mut self) -> Result<checker::Verdict> {
         self.pool.wait_any_primary()?;
         self.commits_flow()?;
-        self.units = None;
+        self.rest();
         self.pool
             .timeline()
             .mark("compare what was acknowledged with the databases");

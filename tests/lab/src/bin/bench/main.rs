@@ -3,11 +3,12 @@
 //!
 //! `bench [NAME…] [--runs N]`: all of it, or the named rows; 20 runs of each
 //! fault unless told otherwise. The figures are written to `target/bench.json`
-//! too. Exit status 1 if a bar was missed or something went wrong.
+//! too. With `BENCH_TRACE` set, what the hosts say is shown as it comes. Exit status 1 if a bar was missed or something went wrong.
 #![forbid(unsafe_code)]
 
 mod arbiter;
 mod idle;
+mod pool;
 mod report;
 mod vip;
 
@@ -25,6 +26,11 @@ type Measure = fn(usize) -> Result<Vec<Row>>;
 
 /// Every row of the table, in its order.
 const ROWS: &[(&str, Measure)] = &[
+    ("host_death_100ms", pool::host_death_100ms),
+    ("host_death_20ms", pool::host_death_20ms),
+    ("database_killed", pool::database_killed),
+    ("switchover", pool::switchover),
+    ("standby_death", pool::standby_death),
     ("vip_100ms", vip::measure),
     ("idle_1", |_| idle::measure(1)),
     ("idle_1000", |_| idle::measure(1000)),

@@ -6,7 +6,7 @@ DESTDIR ?=
 # Hosts' programs for the demo, the lab and the bench.
 export VRRPD_BIN_DIR := $(CURDIR)/target/release
 
-.PHONY: all build demo test unit simulator lab bench soak fuzz lint deb install clean setup setup-lint
+.PHONY: all build demo test unit simulator package lab bench soak fuzz lint deb install clean setup setup-lint
 
 all: build
 
@@ -24,7 +24,7 @@ setup-lint:
 demo: setup build
 	$(CARGO) run --release --locked -q -p lab --bin demo
 
-test: unit simulator lab
+test: unit simulator package lab
 
 unit: setup
 	$(CARGO) test --locked --workspace --exclude simulator --exclude lab
@@ -37,6 +37,10 @@ simulator:
 SECONDS ?= 60
 soak:
 	$(CARGO) run --release --locked -q -p simulator -- --seconds $(SECONDS)
+
+# The Debian packages bring what they should, and it runs.
+package: build
+	tests/package
 
 lab: setup build
 	$(CARGO) test --release --locked -p lab

@@ -6,7 +6,7 @@ DESTDIR ?=
 # Hosts' programs for the demo, the lab and the bench.
 export VRRPD_BIN_DIR := $(CURDIR)/target/release
 
-.PHONY: all build demo test unit simulator package lab bench soak fuzz lint deb install clean setup setup-lint
+.PHONY: all build demo test unit simulator package lab bench soak lint deb install clean setup setup-lint
 
 all: build
 

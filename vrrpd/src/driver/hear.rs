@@ -9,7 +9,7 @@ use vrrpd_core::pool::record::NodeId;
 use vrrpd_core::priority::CheckState;
 use vrrpd_sys::netlink::Address;
 
-use super::links::Change;
+use super::links::{Change, Read};
 use super::pool::Received;
 use super::replicator::News;
 use super::signals::Signal;
@@ -105,12 +105,14 @@ impl Driver {
 
     fn on_links(&mut self) -> io::Result<bool> {
         let mut gone = Vec::new();
-        let more = self.links.read(&mut gone)?;
-        self.tell_links()?;
+        let read = self.links.read(&mut gone)?;
+        if read == Read::Changes {
+            self.tell_links()?;
+        }
         for address in gone {
             self.on_address_gone(&address)?;
         }
-        Ok(more)
+        Ok(read != Read::Nothing)
     }
 
     /// An address that shall be there is not: unless that was us, a moment ago.

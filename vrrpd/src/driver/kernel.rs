@@ -11,14 +11,17 @@ use vrrpd_core::router::{Address, Identity};
 use vrrpd_core::time::Instant;
 use vrrpd_sys::announce::{Announcer, Mac};
 use vrrpd_sys::gate::{Element, Gate, Rules};
-use vrrpd_sys::netlink::Route;
+use vrrpd_sys::netlink::{Put, Route};
 use vrrpd_sys::sever::Severer;
 
 use super::now;
 
-/// So many addresses are renewed each time; more, together when half of their
-/// time is gone.
+/// The addresses of so many virtual routers are renewed each time while their
+/// time is [`SHORT`]; else all together, when half of their time is gone.
 const FEW: usize = 16;
+
+/// A time in which one renewal more or less counts.
+const SHORT: Duration = Duration::from_secs(1);
 
 /// The kernel's side of this manager.
 #[derive(Debug)]
@@ -29,6 +32,16 @@ pub(super) struct Kernel {
     severer: Severer,
     open_until: Option<Instant>,
     held: BTreeMap<Arc<Identity>, Vec<Held>>,
+    due: Due,
+}
+
+/// What is to be renewed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Due {
+    /// The right to answer.
+    answers: bool,
+    /// The addresses themselves.
+    stays: bool,
 }
 
 /// A virtual address that is held.
@@ -58,6 +71,7 @@ impl Kernel {
             severer: Severer::open()?,
             open_until: None,
             held: BTreeMap::new(),
+            due: Due::default(),
         })
     }
 
@@ -125,19 +139,27 @@ impl Kernel {
                 stays_until: Instant::ZERO,
             });
         }
+        self.due = Due {
+            answers: true,
+            stays: true,
+        };
         self.settle()
     }
 
-    /// Holds all addresses of `router` for longer.
-    ///
-    /// # Errors
-    ///
-    /// As [`Kernel::add`].
-    pub(super) fn renew(&mut self, router: &Arc<Identity>, until: Instant) -> io::Result<()> {
+    /// Holds all addresses of `router` for longer, from the next
+    /// [`Kernel::settle`] on: a thousand routers that renew are settled at once.
+    pub(super) fn renew(&mut self, router: &Arc<Identity>, until: Instant) {
+        let now = now();
+        let few = self.held.len() <= FEW;
+        let is_due = |kernel: Instant| {
+            let left = now.until(kernel);
+            until > kernel && (left < now.until(until) / 2 || (few && left < SHORT))
+        };
         for held in self.held.get_mut(router).into_iter().flatten() {
             held.until = until;
+            self.due.answers |= is_due(held.answers_until);
+            self.due.stays |= is_due(held.stays_until);
         }
-        self.settle()
     }
 
     /// Gives `addresses` of `router` up, held or not.
@@ -238,23 +260,17 @@ impl Kernel {
 
     /// Brings the kernel to what the core said: the right to answer first, so
     /// that an address is never there and mute.
-    fn settle(&mut self) -> io::Result<()> {
-        let now = now();
-        let few = self.held.values().map(Vec::len).sum::<usize>() <= FEW;
-        let due = |until: Instant, kernel: Instant| {
-            until > kernel && (few || now.until(kernel) < now.until(until) / 2)
-        };
-        let mut answers = false;
-        let mut stays = false;
-        for held in self.held.values().flatten() {
-            answers |= due(held.until, held.answers_until);
-            stays |= due(held.until, held.stays_until);
-        }
-        if answers {
+    ///
+    /// # Errors
+    ///
+    /// The rules cannot be renewed or restored.
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        let due = core::mem::take(&mut self.due);
+        if due.answers {
             self.answer()?;
         }
-        if stays {
-            self.stay(now);
+        if due.stays {
+            self.stay(now());
         }
         Ok(())
     }
@@ -289,6 +305,7 @@ impl Kernel {
 
     /// Puts or renews every address that has become longer.
     fn stay(&mut self, now: Instant) {
+        let mut longer = Vec::new();
         for held in self.held.values_mut().flatten() {
             let left = now.until(held.until);
             if held.until <= held.stays_until || left.is_zero() {
@@ -298,11 +315,18 @@ impl Kernel {
             let seconds = left.as_nanos().div_ceil(1_000_000_000);
             let seconds = u32::try_from(seconds).unwrap_or(u32::MAX - 1);
             let Address { ip, prefix } = held.address;
-            match self.route.put_address(held.interface, ip, prefix, seconds) {
-                Ok(()) => held.stays_until = now + Duration::from_secs(u64::from(seconds)),
-                // Tried again with the next renewal.
-                Err(error) => log::warn!("{ip} cannot be put on its interface: {error}"),
-            }
+            longer.push(Put {
+                interface: held.interface,
+                address: ip,
+                prefix,
+                valid: seconds,
+            });
+            // One that is refused is tried again when half of this is gone.
+            held.stays_until = now + Duration::from_secs(u64::from(seconds));
+        }
+        for (put, error) in self.route.put_addresses(&longer) {
+            let ip = put.address;
+            log::warn!("{ip} cannot be put on its interface: {error}");
         }
     }
 

@@ -26,6 +26,17 @@ struct Facts {
     v6: Option<IpAddr>,
 }
 
+/// What a look brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// There was nothing.
+    Nothing,
+    /// Nothing that [`Links::changes`] would tell.
+    Other,
+    /// Something that may be new.
+    Changes,
+}
+
 /// A change that the core has to hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Change {
@@ -79,22 +90,26 @@ impl Links {
     }
 
     /// Reads what changed; the addresses that are gone are added to `gone`.
-    /// False when there was nothing to read.
     ///
     /// # Errors
     ///
     /// The kernel does not tell.
-    pub(super) fn read(&mut self, gone: &mut Vec<Address>) -> io::Result<bool> {
+    pub(super) fn read(&mut self, gone: &mut Vec<Address>) -> io::Result<Read> {
         let mut events = Vec::new();
-        let any = self.monitor.receive(&mut events)?;
+        if !self.monitor.receive(&mut events)? {
+            return Ok(Read::Nothing);
+        }
+        let mut changes = false;
         let mut ask = false;
         for event in events {
             match event {
                 Event::Link(link) => {
                     self.links.insert(link.index, link);
+                    changes = true;
                 }
                 Event::LinkGone(link) => {
                     self.links.remove(&link.index);
+                    changes = true;
                 }
                 Event::AddressGone(address) => {
                     ask |= !address.ours;
@@ -108,7 +123,11 @@ impl Links {
         if ask {
             self.ask()?;
         }
-        Ok(any)
+        Ok(if changes || ask {
+            Read::Changes
+        } else {
+            Read::Other
+        })
     }
 
     /// Whether the address is on its interface, as the kernel says now.

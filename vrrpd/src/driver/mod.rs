@@ -53,7 +53,7 @@ const VRRP: Token = Token(RUNNER.0 + Runner::TOKENS);
 const BURST: usize = 64;
 
 /// Between looks at what nobody tells: the rules, who is reachable, a disk that
-/// refused.
+/// refused. As long again is waited for a wake-up that comes for another reason.
 const TEND: Duration = Duration::from_secs(1);
 
 /// A wake-up is said to be late from here on.
@@ -157,7 +157,7 @@ impl Driver {
             self.hooks.deadline(),
             self.checks.deadline(),
             self.replicator.as_ref().and_then(ReplicatorLink::deadline),
-            Some(self.next_tend),
+            Some(self.next_tend + TEND),
             self.stops_by,
         ]
         .into_iter()

@@ -31,6 +31,7 @@ impl Driver {
             }
         }
         self.actions = actions;
+        self.kernel.settle()?;
         // Nothing is told while something ordered is still to be done.
         let orders = core::mem::take(&mut self.orders);
         self.launch(orders)?;
@@ -99,7 +100,7 @@ impl Driver {
                 until,
                 accept: _,
             } => self.add(&router, &addresses, until)?,
-            Action::RenewAddresses { router, until } => self.kernel.renew(&router, until)?,
+            Action::RenewAddresses { router, until } => self.kernel.renew(&router, until),
             Action::RemoveAddresses {
                 router,
                 mut addresses,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use host::{Host, pair, wait_for, wait_until};
 use vrrpd_sys::clock;
-use vrrpd_sys::netlink::{Address, Event, Monitor, Route};
+use vrrpd_sys::netlink::{Address, Event, Monitor, Put, Route};
 use vrrpd_sys::socket::{Listen, PACKET_MAX, VRRP_GROUP_V4, VRRP_GROUP_V6, VrrpSocket};
 
 const SECOND: u64 = 1_000_000_000;
@@ -82,6 +82,51 @@ fn address_on_a_missing_interface_is_an_error() {
         error.expect_err("no such interface").raw_os_error(),
         Some(19)
     );
+}
+
+#[test]
+fn addresses_are_put_together_and_the_refused_one_is_named() {
+    let (a, _b) = pair();
+    let mut route = route(&a);
+    let put = |interface, last: u8| Put {
+        interface,
+        address: IpAddr::from([198, 51, 100, last]),
+        prefix: 32,
+        valid: 60,
+    };
+    let mut all: Vec<Put> = (1..=200).map(|last| put(a.eth0().index, last)).collect();
+    all[70].interface = 4_000;
+    let refused = route.put_addresses(&all);
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0].0, all[70]);
+    assert_eq!(refused[0].1.raw_os_error(), Some(19));
+    let ours = route.addresses().expect("addresses");
+    let ours = ours.iter().filter(|a| a.ours && a.valid.is_some());
+    assert_eq!(ours.count(), 199);
+}
+
+/// They are renewed by the thousand.
+#[test]
+fn of_our_own_addresses_only_the_end_is_told() {
+    let (a, _b) = pair();
+    let (ours, theirs) = (address("192.0.2.100"), address("192.0.2.77"));
+    let mut route = route(&a);
+    let mut monitor = a.run(|| Monitor::open().expect("netlink"));
+    route
+        .put_address(a.eth0().index, ours, 24, 60)
+        .expect("puts");
+    a.ip("address add 192.0.2.77/24 dev eth0");
+    route.take_address(a.eth0().index, ours, 24).expect("takes");
+    let told: Vec<_> = drain(&mut monitor)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Address(a) => Some((true, a.address)),
+            Event::AddressGone(a) => Some((false, a.address)),
+            _ => None,
+        })
+        .filter(|(_, address)| address.is_ipv4())
+        .collect();
+    assert_eq!(told, [(true, theirs), (false, ours)]);
 }
 
 #[test]

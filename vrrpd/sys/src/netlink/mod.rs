@@ -67,7 +67,23 @@ impl fmt::Display for Address {
     }
 }
 
-/// Asks and changes; one request at a time.
+/// An address to put on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// The interface's number.
+    pub interface: u32,
+    /// The address itself.
+    pub address: IpAddr,
+    /// Bits of the network.
+    pub prefix: u8,
+    /// Seconds that it stays valid; never 0.
+    pub valid: u32,
+}
+
+/// So many requests are sent at once: their answers fit in the socket's queue.
+const TOGETHER: usize = 64;
+
+/// Asks and changes.
 #[derive(Debug)]
 pub struct Route {
     wire: Wire,
@@ -157,25 +173,68 @@ impl Route {
         }
     }
 
+    /// As [`Route::put_address`], for many in few calls; those that were refused,
+    /// each with its error.
+    pub fn put_addresses(&mut self, all: &[Put]) -> Vec<(Put, io::Error)> {
+        let mut refused = Vec::new();
+        for some in all.chunks(TOGETHER) {
+            if some.len() > 1 && self.put_together(some).is_ok() {
+                continue;
+            }
+            // The kernel has taken what it could; which one it refused shows one by one.
+            for &put in some {
+                let outcome = self.put_address(put.interface, put.address, put.prefix, put.valid);
+                if let Err(error) = outcome {
+                    refused.push((put, error));
+                }
+            }
+        }
+        refused
+    }
+
+    fn put_together(&mut self, some: &[Put]) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        let mut first = None;
+        let mut last = 0;
+        for put in some {
+            assert!(put.valid > 0, "an address is put for at least a second");
+            let body = message::put(put.interface, put.address, put.prefix, put.valid);
+            let request = RouteNetlinkMessage::NewAddress(body);
+            last = self.append(&mut bytes, request, ACK | CREATE | REPLACE);
+            first = first.or(Some(last));
+        }
+        self.wire.send(&bytes)?;
+        self.wire.answers(first.unwrap_or(last), last, |_| {})
+    }
+
     fn call(
         &mut self,
         request: RouteNetlinkMessage,
         flags: u16,
         mut each: impl FnMut(RouteNetlinkMessage),
     ) -> io::Result<()> {
-        let sequence = self.wire.next_sequence();
-        let mut message = NetlinkMessage::from(request);
-        message.header.flags = REQUEST | flags;
-        message.header.sequence_number = sequence;
-        message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
+        let mut bytes = Vec::new();
+        let sequence = self.append(&mut bytes, request, flags);
         self.wire.send(&bytes)?;
         self.wire.answers(sequence, sequence, |message| {
             if let Some(answer) = parse(message.bytes) {
                 each(answer);
             }
         })
+    }
+
+    /// Adds a request to `bytes`; its number.
+    fn append(&mut self, bytes: &mut Vec<u8>, request: RouteNetlinkMessage, flags: u16) -> u32 {
+        let sequence = self.wire.next_sequence();
+        let mut message = NetlinkMessage::from(request);
+        message.header.flags = REQUEST | flags;
+        message.header.sequence_number = sequence;
+        message.finalize();
+        let start = bytes.len();
+        // Each begins at a multiple of four (netlink(7)).
+        bytes.resize(start + message.buffer_len().next_multiple_of(4), 0);
+        message.serialize(&mut bytes[start..]);
+        sequence
     }
 }
 

@@ -5,9 +5,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use netlink_packet_route::RouteNetlinkMessage;
 use nix::sys::socket::SockProtocol;
+use socket2::{SockFilter, SockRef};
 
 use super::wire::Wire;
-use super::{Address, Link, message, parse};
+use super::{ADDRESS_PROTOCOL, Address, Link, message, parse};
 
 const RTMGRP_LINK: u32 = 0x1;
 const RTMGRP_IPV4_IFADDR: u32 = 0x10;
@@ -20,7 +21,8 @@ pub enum Event {
     Link(Link),
     /// An interface is gone.
     LinkGone(Link),
-    /// An address is new, or was renewed.
+    /// An address is new, or was renewed; none of [`ADDRESS_PROTOCOL`], if the
+    /// kernel knows of it.
     Address(Address),
     /// An address is gone.
     AddressGone(Address),
@@ -35,12 +37,13 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Subscribes to links and to addresses of both families.
+    /// Subscribes to links and to addresses of both families. Of those with
+    /// [`ADDRESS_PROTOCOL`] only the end is told: they are renewed by the thousand.
     pub fn open() -> io::Result<Self> {
         let groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
-        Ok(Self {
-            wire: Wire::open(SockProtocol::NetlinkRoute, groups)?,
-        })
+        let wire = Wire::open(SockProtocol::NetlinkRoute, groups)?;
+        SockRef::from(&wire.as_fd()).attach_filter(&without_ours())?;
+        Ok(Self { wire })
     }
 
     /// Appends what one receive call brings; false when there was nothing.
@@ -68,6 +71,40 @@ impl Monitor {
             other => other,
         }
     }
+}
+
+/// A classic BPF program that drops news of addresses that carry our mark.
+fn without_ours() -> [SockFilter; 10] {
+    const LOAD_16: u16 = 0x28; // BPF_LD | BPF_H | BPF_ABS
+    const LOAD_32: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
+    const LOAD_8_AT_X: u16 = 0x50; // BPF_LD | BPF_B | BPF_IND
+    const LET_A: u16 = 0x00; // BPF_LD | BPF_IMM
+    const LET_X: u16 = 0x01; // BPF_LDX | BPF_IMM
+    const MOVE_TO_X: u16 = 0x07; // BPF_MISC | BPF_TAX
+    const IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+    /// `SKF_AD_OFF + SKF_AD_NLATTR`: the place of the attribute of type X, looked
+    /// for from place A; 0 if there is none.
+    const ATTRIBUTE: u32 = 0xffff_f000 + 12;
+    const RTM_NEWADDR: u16 = 20;
+    const IFA_PROTO: u32 = 11;
+    /// After `struct nlmsghdr` and `struct ifaddrmsg`.
+    const FIRST: u32 = 16 + 8;
+    [
+        // The type, which is in the machine's order and loaded in the network's.
+        SockFilter::new(LOAD_16, 0, 0, 4),
+        SockFilter::new(IF_EQUAL, 0, 6, u32::from(RTM_NEWADDR.to_be())),
+        SockFilter::new(LET_A, 0, 0, FIRST),
+        SockFilter::new(LET_X, 0, 0, IFA_PROTO),
+        SockFilter::new(LOAD_32, 0, 0, ATTRIBUTE),
+        // Its value follows its header of four bytes. Without the attribute this is
+        // a byte of the message's type, which is not our mark.
+        SockFilter::new(MOVE_TO_X, 0, 0, 0),
+        SockFilter::new(LOAD_8_AT_X, 0, 0, 4),
+        SockFilter::new(IF_EQUAL, 1, 0, u32::from(ADDRESS_PROTOCOL)),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+        SockFilter::new(RETURN, 0, 0, 0),
+    ]
 }
 
 impl AsFd for Monitor {

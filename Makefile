@@ -14,7 +14,7 @@ build:
 	$(CARGO) build --release --locked
 
 # The Debian packages that the lab needs; nothing is fetched if all are there.
-PACKAGES := postgresql iproute2 nftables keepalived tcpdump iputils-arping procps util-linux
+PACKAGES := postgresql iproute2 nftables keepalived frr tshark tcpdump iputils-arping procps util-linux
 setup:
 	@tests/setup $(PACKAGES)
 

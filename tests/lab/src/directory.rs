@@ -122,6 +122,16 @@ pub fn make(path: &Path) -> Result<()> {
         .attempt(|| format!("make {}", path.display()))
 }
 
+/// Lets all users make files in a directory.
+///
+/// # Errors
+///
+/// What the file system says.
+pub fn open_to_all(path: &Path) -> Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o1777))
+        .attempt(|| format!("open {}", path.display()))
+}
+
 /// Writes a file.
 ///
 /// # Errors

@@ -127,6 +127,7 @@ impl Primary {
                 copy: Some(COPY),
                 position: None,
                 offer: None,
+                pause: Default::default(),
             },
             body: Body::Renew {
                 record: record(),

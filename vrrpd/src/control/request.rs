@@ -20,6 +20,10 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         epoch: Option<String>,
     },
+    /// Begin maintenance: no failover but by an order.
+    Pause,
+    /// End it.
+    Resume,
     /// The journal: a list of [`Entry`].
     Log,
     /// Read the configuration again; answered when it is in force.
@@ -64,6 +68,8 @@ mod tests {
             (r#"{"command":"watch"}"#, Request::Watch),
             (r#"{"command":"log"}"#, Request::Log),
             (r#"{"command":"reload"}"#, Request::Reload),
+            (r#"{"command":"pause"}"#, Request::Pause),
+            (r#"{"command":"resume"}"#, Request::Resume),
             (
                 r#"{"command":"switchover"}"#,
                 Request::Switchover { epoch: None },
@@ -85,7 +91,7 @@ mod tests {
         assert_eq!(
             Request::parse(r#"{"command":"stats"}"#).unwrap_err(),
             "not a request: unknown variant `stats`, expected one of `status`, `watch`, \
-             `switchover`, `log`, `reload` at line 1 column 18: send e.g. \
+             `switchover`, `pause`, `resume`, `log`, `reload` at line 1 column 18: send e.g. \
              {\"command\":\"status\"}, one object a line"
         );
         assert!(Request::parse("status").is_err());

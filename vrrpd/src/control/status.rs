@@ -27,6 +27,12 @@ pub struct Status {
     /// This manager is Primary and hands that over.
     #[serde(default)]
     pub handing_over: bool,
+    /// Failover is paused.
+    #[serde(default)]
+    pub paused: bool,
+    /// Who has not said yet that it knows so, or that failover is resumed.
+    #[serde(default)]
+    pub pause_unknown_to: Vec<String>,
     /// Whose copies hold every acknowledged commit.
     pub in_sync: Vec<String>,
     /// What is left of the lease; absent without one.

@@ -254,6 +254,8 @@ impl Driver {
                 Err(why) => self.control.refuse(client, &why),
             },
             Request::Switchover { epoch } => self.on_switchover(client, epoch)?,
+            Request::Pause => self.on_pause(client, true)?,
+            Request::Resume => self.on_pause(client, false)?,
         }
         Ok(())
     }
@@ -279,11 +281,27 @@ impl Driver {
             self.control.refuse(client, "no pool has been formed");
             return Ok(());
         };
+        let order = PoolOrder::Switchover { epoch };
+        self.order(client, order, "the switchover has begun")
+    }
+
+    fn on_pause(&mut self, client: ClientId, paused: bool) -> io::Result<()> {
+        if self.node.as_ref().and_then(Node::member).is_none() {
+            self.control
+                .refuse(client, "this manager is in no pool: nothing fails over");
+            return Ok(());
+        }
+        let done = if paused { "paused" } else { "resumed" };
+        self.order(client, PoolOrder::Pause { paused }, done)
+    }
+
+    /// Gives the core an order, and tells whether it was taken.
+    fn order(&mut self, client: ClientId, order: PoolOrder, taken: &str) -> io::Result<()> {
         self.refusal = None;
-        self.deliver(node::Event::Order(PoolOrder::Switchover { epoch }))?;
+        self.deliver(node::Event::Order(order))?;
         match self.refusal.take() {
             Some(refusal) => self.control.refuse(client, &refusal.to_string()),
-            None => self.control.answer(client, &"the switchover has begun"),
+            None => self.control.answer(client, &taken),
         }
         Ok(())
     }

@@ -55,6 +55,8 @@ pub(super) fn status(
         epoch: None,
         primary: None,
         handing_over: false,
+        paused: false,
+        pause_unknown_to: Vec::new(),
         in_sync: Vec::new(),
         lease_ms: None,
         virtual_routers: routers,
@@ -116,6 +118,14 @@ fn pooled(status: &mut Status, pool: &Pool, party: &party::Status, now: Instant)
         .lease_until
         .map(|until| u64::try_from(now.until(until).as_millis()).unwrap_or(u64::MAX));
     status.servers = servers(status, pool, party, now);
+    status.paused = party.durable.pause.paused;
+    let knows = |peer: &party::PeerStatus| {
+        heard(peer).is_some_and(|report| report.pause == party.durable.pause)
+    };
+    status.pause_unknown_to = others()
+        .filter(|peer| !knows(peer))
+        .map(|peer| name(peer.node).to_owned())
+        .collect();
     let silent: Vec<NodeId> = others()
         .filter(|peer| heard(peer).is_none())
         .map(|peer| peer.node)
@@ -146,6 +156,9 @@ fn why(
     if party.standing == Standing::Blank {
         why.push("the pool has not formed yet".to_owned());
         return why;
+    }
+    if status.paused {
+        why.push("failover is paused: vrrpctl resume ends that".to_owned());
     }
     if primary.is_none() {
         why.push("there is no Primary".to_owned());

@@ -57,6 +57,7 @@ impl Party {
                 copy: None,
                 position: None,
                 offer: None,
+                pause: Default::default(),
             },
             body: Body::Hello { answer: true },
         }

@@ -11,6 +11,7 @@ mod arbiter;
 mod fence;
 mod hostile;
 mod network;
+mod operator;
 mod power;
 mod primary;
 mod standby;

@@ -608,6 +608,7 @@ impl World {
             | Decision::AddBegins { .. }
             | Decision::AddCancelled { .. }
             | Decision::Reclaims { .. }
+            | Decision::Pauses { .. }
             | Decision::Notices { .. } => {}
         }
     }

@@ -4,6 +4,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use super::Pause;
 use super::database::Position;
 use super::message::{Body, Envelope, Nonce, Reason, Report};
 use super::record::{CopyId, Durable, Epoch, InSync, Incarnation, NodeId, Record, Voters};
@@ -174,7 +175,8 @@ wire_fields!(Durable {
     reserved,
     record,
     effective,
-    released
+    released,
+    pause
 });
 wire_fields!(Report {
     priority,
@@ -184,8 +186,10 @@ wire_fields!(Report {
     healthy,
     copy,
     position,
-    offer
+    offer,
+    pause
 });
+wire_fields!(Pause { word, paused });
 wire_fields!(Envelope {
     from,
     to,

@@ -111,6 +111,11 @@ pub enum Decision {
         /// The reign or ballot.
         epoch: Epoch,
     },
+    /// Maintenance begins or ends.
+    Pauses {
+        /// It begins.
+        paused: bool,
+    },
     /// A copy or a voter that the record does not name: what to expect.
     Notices {
         /// A sentence.
@@ -216,6 +221,10 @@ impl fmt::Display for Decision {
                     "claims epoch {epoch} in place: a higher ballot was promised"
                 )
             }
+            Self::Pauses { paused: true } => {
+                f.write_str("failover is paused: nobody becomes Primary but by an operator's order")
+            }
+            Self::Pauses { paused: false } => f.write_str("failover is resumed"),
             Self::Notices { what } => f.write_str(what),
         }
     }

@@ -20,6 +20,7 @@ impl Member {
         let outcome = match order {
             Order::Switchover { epoch } => self.begin_switchover(epoch, now),
             Order::Force { epoch, alone } => self.force(epoch, alone, now, out),
+            Order::Pause { paused } => self.order_pause(paused, now, out),
         };
         if let Err(refusal) = outcome {
             self.refuse(refusal, out);
@@ -117,7 +118,7 @@ impl Member {
     /// Hands over to a higher priority that is in sync and stable, or at once
     /// for a fault of its own.
     fn tend_priority(&mut self, now: Instant, out: &mut Vec<Action>) {
-        if self.peer_readiness(now).is_err() {
+        if self.is_paused() || self.peer_readiness(now).is_err() {
             self.set_higher_since(None);
             return;
         }

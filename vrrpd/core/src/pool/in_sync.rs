@@ -302,9 +302,10 @@ impl Member {
         self.tend_database(now, out);
     }
 
-    /// Whether the other manager's copy is in sync and it could be Primary now.
-    pub(crate) fn peer_can_take_over(&self, now: Instant) -> bool {
-        self.peer_readiness(now).is_ok()
+    /// Whether the other manager's copy is in sync and it would be Primary now,
+    /// without an order.
+    pub(crate) fn peer_may_take_over(&self, now: Instant) -> bool {
+        !self.is_paused() && self.peer_readiness(now).is_ok()
     }
 
     /// Why the other manager could not be Primary now, if so.

@@ -207,6 +207,7 @@ impl Member {
             return;
         }
         self.peers[envelope.from.index()].note(envelope, now);
+        self.learn_pause(envelope.report.pause, now, out);
         if envelope.seen.is_some_and(|(incarnation, boots)| {
             incarnation == self.voter.durable.incarnation && boots > self.voter.durable.boots
         }) {
@@ -264,6 +265,7 @@ impl Member {
         self.voter.durable = Durable {
             boots: self.voter.durable.boots,
             reserved,
+            pause: self.voter.durable.pause,
             ..Durable::blank(incarnation)
         };
         self.voter.grant = None;
@@ -318,6 +320,9 @@ impl Member {
             return;
         }
         online.next_attempt = now + self.config.advertise_interval;
+        if self.pause_holds_back() {
+            return;
+        }
         let why = if self.released.is_some() {
             "the Primary has released"
         } else {
@@ -423,6 +428,7 @@ impl Member {
             copy: self.database.and_then(|database| database.copy),
             position: self.database.and_then(|database| database.position),
             offer: self.offer(),
+            pause: self.voter.durable.pause,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::Pause;
 use super::database::Position;
 use super::record::{CopyId, Epoch, Incarnation, NodeId, Record};
 
@@ -54,6 +55,8 @@ pub struct Report {
     /// A digest of what a pool's parties must have in common; of a blank one
     /// that is ready to be formed into a pool.
     pub offer: Option<u64>,
+    /// Whether failover is paused, by the last word that it heard.
+    pub pause: Pause,
 }
 
 /// Why a claim, or a renewal, was denied.

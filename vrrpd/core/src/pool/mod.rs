@@ -12,6 +12,7 @@ mod handover;
 mod in_sync;
 pub mod member;
 pub mod message;
+mod pause;
 mod peer;
 mod primary;
 pub mod record;
@@ -21,6 +22,7 @@ mod vote;
 mod voter;
 
 pub use decision::{Decision, Ending, Refusal};
+pub use pause::Pause;
 
 use core::time::Duration;
 
@@ -103,6 +105,11 @@ pub enum Order {
         epoch: Epoch,
         /// Both others are attested to be off: without promises.
         alone: bool,
+    },
+    /// Begin or end maintenance: no failover but by an order.
+    Pause {
+        /// Begin.
+        paused: bool,
     },
 }
 

@@ -418,7 +418,7 @@ impl Member {
                 Some(database) if database.server == Server::Standby && database.healthy => {
                     self.set_phase(Phase::Promoting { deadline });
                 }
-                _ if self.peer_can_take_over(now) => {
+                _ if self.peer_may_take_over(now) => {
                     self.begin_release(Ending::DatabaseFailed, now, out);
                 }
                 _ if now >= deadline => self.begin_release(Ending::PromotionFailed, now, out),
@@ -496,7 +496,7 @@ impl Member {
         if self.rules.hold(Rule::RestartCancelsAdd) {
             self.cancel_add("the database has restarted", now, out);
         }
-        if self.peer_can_take_over(now) {
+        if self.peer_may_take_over(now) {
             self.begin_release(Ending::DatabaseFailed, now, out);
             return;
         }

@@ -3,6 +3,8 @@
 use core::fmt;
 use core::str::FromStr;
 
+use super::Pause;
+
 /// A party of the pool.
 ///
 /// Ordered, so that ballots of equal counters differ.
@@ -288,6 +290,8 @@ pub struct Durable {
     pub effective: Option<Record>,
     /// The highest own epoch for which a Release may have left.
     pub released: Epoch,
+    /// Whether failover is paused, by the last word heard of it.
+    pub pause: Pause,
 }
 
 impl Durable {
@@ -301,6 +305,10 @@ impl Durable {
             record: None,
             effective: None,
             released: Epoch::ZERO,
+            pause: Pause {
+                word: 0,
+                paused: false,
+            },
         }
     }
 }

@@ -48,6 +48,8 @@ pub struct Status {
     pub durable: Durable,
     /// The end of its lease, while that lasts.
     pub lease_until: Option<Instant>,
+    /// Failover is paused, as far as this party knows.
+    pub paused: bool,
     /// It is Primary, and nobody else can be promoted.
     pub alone: bool,
     /// It neither promises nor claims until then.
@@ -92,6 +94,7 @@ impl Member {
         };
         let held_back = match self.role {
             Role::Primary(_) => None,
+            _ if self.pause_holds_back() => Some("failover is paused"),
             _ => self.may_claim(false, now).err(),
         };
         Status {
@@ -99,6 +102,7 @@ impl Member {
             standing,
             durable: self.voter.durable,
             lease_until,
+            paused: self.is_paused(),
             alone: self.is_alone(),
             quiet_until: self.voter.quiet_until,
             priority: self.priority,

@@ -5,6 +5,7 @@
 
 mod import;
 mod keygen;
+mod pause;
 mod show;
 mod switchover;
 
@@ -50,6 +51,10 @@ enum Command {
         #[arg(long)]
         no_wait: bool,
     },
+    /// Begin maintenance: nobody becomes Primary but by an operator's order
+    Pause,
+    /// End maintenance
+    Resume,
     /// Show what has happened since vrrpd started, oldest first
     Log,
     /// Read the configuration again; a file with a mistake changes nothing
@@ -115,6 +120,8 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             let line = switchover::order_and_wait(&mut client, &socket)?;
             print(&line)
         }
+        Command::Pause => print(&pause::order(&mut client, true)?),
+        Command::Resume => print(&pause::order(&mut client, false)?),
         Command::Log => {
             let entries: Vec<Entry> = client.ask(&Request::Log).map_err(told)?;
             let lines: String = entries.iter().map(show::entry).collect();

@@ -11,6 +11,7 @@ const RENEWED: &[u8] = &[
     0, 0, 0, 0, 0, 0, 0, 9, // boots
     1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 4, // seen: a's, boot 4
     0, 0, 0, 0, 0, 0, 0, 0, // report: priority, four flags, nothing of a database
+    0, 0, 0, 0, 0, 0, 0, 0, 0, // no word of a pause
     7, // Renewed
     0, 0, 0, 0, 0, 0, 0, 5, 0, // epoch 5.a
     0, 0, 0, 2, // version
@@ -68,7 +69,7 @@ fn a_tag_that_names_nothing_is_refused() {
     for (at, what) in [
         (0, "a fourth party"),
         (18, "a third truth"),
-        (43, "a tenth body"),
+        (52, "a tenth body"),
     ] {
         let mut bytes = RENEWED.to_vec();
         bytes[at] = 9;
@@ -142,6 +143,7 @@ fn durable_state_survives_the_disk() {
             0, 0, 0, 0, 0, 0, 0, 0, // reserved
             0, 0, // no record, none effective
             0, 0, 0, 0, 0, 0, 0, 0, 0, // released: zero
+            0, 0, 0, 0, 0, 0, 0, 0, 0, // no word of a pause
         ]
     );
 }

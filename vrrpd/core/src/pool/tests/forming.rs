@@ -4,12 +4,12 @@ use super::*;
 use crate::pool::status::Standing;
 
 /// The three parties on a perfect network, with databases that obey at once.
-struct Pool {
-    parties: [Party; 3],
+pub(super) struct Pool {
+    pub(super) parties: [Party; 3],
     /// What each database reported last, and says again and again.
     reports: [Option<Observed>; 3],
-    down: [bool; 3],
-    open: [bool; 3],
+    pub(super) down: [bool; 3],
+    pub(super) open: [bool; 3],
 }
 
 impl Pool {
@@ -29,7 +29,7 @@ impl Pool {
     }
 
     /// Delivers an event, and everything that follows from it.
-    fn deliver(&mut self, to: NodeId, event: Event) {
+    pub(super) fn deliver(&mut self, to: NodeId, event: Event) {
         let mut queue = std::collections::VecDeque::from([(to, event)]);
         while let Some((to, event)) = queue.pop_front() {
             if self.down[to.index()] {
@@ -71,7 +71,7 @@ impl Pool {
         }
     }
 
-    fn run(&mut self, span: Duration) {
+    pub(super) fn run(&mut self, span: Duration) {
         let step = Duration::from_millis(5);
         let mut left = span;
         while left > Duration::ZERO {
@@ -92,7 +92,7 @@ impl Pool {
         }
     }
 
-    fn standing(&self, id: NodeId) -> Standing {
+    pub(super) fn standing(&self, id: NodeId) -> Standing {
         let party = &self.parties[id.index()];
         party.member.status(party.now).standing
     }
@@ -104,7 +104,7 @@ impl Pool {
     }
 }
 
-fn formed() -> Pool {
+pub(super) fn formed() -> Pool {
     let mut pool = Pool::blank();
     pool.start();
     pool.run(Duration::from_secs(2));

@@ -3,12 +3,13 @@
 mod codec;
 mod forming;
 mod matrix;
+mod pause;
 
 use super::database::{Follower, Observed, Position, Role, Server, Ticket};
 use super::member::Member;
 use super::message::{Body, Envelope, Report};
 use super::record::{CopyId, Durable, Epoch, InSync, Incarnation, NodeId, Record, Voters};
-use super::{Action, Config, Durability, Event};
+use super::{Action, Config, Durability, Event, Pause};
 use crate::time::{Duration, Instant};
 
 pub(super) const INTERVAL: Duration = Duration::from_millis(100);
@@ -65,6 +66,7 @@ pub(super) fn durable(id: NodeId, record: Record) -> Durable {
         record: Some(record),
         effective: Some(record),
         released: Epoch::ZERO,
+        pause: Pause::default(),
     }
 }
 
@@ -104,6 +106,7 @@ pub(super) fn report(node: NodeId) -> Report {
         },
         position: None,
         offer: None,
+        pause: Pause::default(),
     }
 }
 

@@ -66,6 +66,29 @@ pub struct RouterStatus {
     pub reason: String,
     /// The virtual addresses.
     pub addresses: Vec<String>,
+    /// Who is Active as far as it knows, itself included.
+    #[serde(default)]
+    pub active: Option<String>,
+    /// What it has counted since the daemon's start.
+    #[serde(default)]
+    pub statistics: RouterStatistics,
+}
+
+/// The counters of a virtual router (RFC 6527's names).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouterStatistics {
+    /// Transitions to Active.
+    pub became_active: u64,
+    /// Advertisements sent, those of priority 0 included.
+    pub adverts_sent: u64,
+    /// Legal advertisements received, those of priority 0 included.
+    pub adverts_received: u64,
+    /// Of priority 0, sent.
+    pub priority_zero_sent: u64,
+    /// Of priority 0, received.
+    pub priority_zero_received: u64,
+    /// Packets refused, by reason; reasons that never were are left out.
+    pub refused: BTreeMap<String, u64>,
 }
 
 /// One server of the pool.

@@ -8,12 +8,12 @@ use vrrpd_core::node::Node;
 use vrrpd_core::pool::record::NodeId;
 use vrrpd_core::pool::status::{self as party, Standing};
 use vrrpd_core::priority::CheckState;
-use vrrpd_core::router::Router;
+use vrrpd_core::router::{Router, Statistics};
 use vrrpd_core::time::Instant;
 
 use crate::config::{Config, Pool};
 use crate::control::Entry;
-use crate::control::status::{RouterStatus, ServerStatus, Status};
+use crate::control::status::{RouterStatistics, RouterStatus, ServerStatus, Status};
 
 /// What the core does not know.
 #[derive(Debug)]
@@ -239,6 +239,24 @@ fn router_status(router: &Router, node: Option<&Node>, checks: &[CheckState]) ->
         priority: router.priority().map_or(0, |priority| priority.as_u8()),
         reason,
         addresses: config.addresses.iter().map(ToString::to_string).collect(),
+        active: router.active().map(|active| active.to_string()),
+        statistics: router_statistics(router.statistics()),
+    }
+}
+
+fn router_statistics(statistics: &Statistics) -> RouterStatistics {
+    RouterStatistics {
+        became_active: statistics.became_active,
+        adverts_sent: statistics.adverts_sent,
+        adverts_received: statistics.adverts_received,
+        priority_zero_sent: statistics.priority_zero_sent,
+        priority_zero_received: statistics.priority_zero_received,
+        refused: statistics
+            .refused
+            .iter()
+            .filter(|&(_, times)| times > 0)
+            .map(|(refusal, times)| (refusal.name().to_owned(), times))
+            .collect(),
     }
 }
 
@@ -272,5 +290,27 @@ fn name(node: NodeId) -> &'static str {
         NodeId::A => "master",
         NodeId::B => "backup",
         NodeId::R => "arbiter",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vrrpd_core::packet::Refusal;
+
+    #[test]
+    fn counters_name_the_reasons_that_were() {
+        let mut counted = Statistics {
+            adverts_received: 7,
+            ..Statistics::default()
+        };
+        counted.refused.count(Refusal::Checksum);
+        counted.refused.count(Refusal::Checksum);
+        let shown = router_statistics(&counted);
+        assert_eq!(shown.adverts_received, 7);
+        assert_eq!(
+            shown.refused.into_iter().collect::<Vec<_>>(),
+            [(Refusal::Checksum.name().to_owned(), 2)]
+        );
     }
 }

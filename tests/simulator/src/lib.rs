@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod manager;
 pub mod plan;
 pub mod random;
+pub mod sweep;
 pub mod trace;
 pub mod world;
 

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use simulator::plan::Plan;
+use simulator::sweep::sweep;
 use simulator::world::Trace;
 use simulator::{Outcome, run};
 
@@ -128,20 +129,23 @@ impl fmt::Display for Sum {
     }
 }
 
-/// Runs `seed`; false, with a word about it, if it broke something.
-fn passes(seed: u64, broken: Option<&str>, trace: Trace, sum: &mut Sum) -> bool {
+/// Runs `seed`.
+fn schedule(seed: u64, broken: Option<&str>, trace: Trace) -> Outcome {
     let plan = Plan::from_seed(seed);
     let plan = match broken {
         Some(rule) => plan.breaking(rule).unwrap_or_else(|| Plan::from_seed(seed)),
         None => plan,
     };
-    let outcome = run(plan, trace);
-    sum.add(&outcome);
-    let Some(violation) = outcome.violation else {
+    run(plan, trace)
+}
+
+/// False, with a word about it, if `seed` broke something.
+fn passes(seed: u64, outcome: &Outcome, broken: Option<&str>, replay: bool) -> bool {
+    let Some(violation) = &outcome.violation else {
         return true;
     };
     println!("seed {seed}: {violation}");
-    if trace == Trace::Off {
+    if replay {
         let broken = broken.map_or_else(String::new, |rule| format!("--break {rule} "));
         println!("replay: cargo run --release -p simulator -- {broken}--seed {seed} --trace");
     }
@@ -155,24 +159,31 @@ fn perform(request: &Request) -> bool {
     let well = match request.task {
         Task::One { seed, trace } => {
             println!("seed {seed}");
-            passes(seed, broken, trace, &mut sum)
+            let outcome = schedule(seed, broken, trace);
+            sum.add(&outcome);
+            passes(seed, &outcome, broken, trace == Trace::Off)
         }
         Task::Range { from, to } => {
             println!("seeds {from}..{to}");
-            let failed = (from..to)
-                .filter(|&seed| !passes(seed, broken, Trace::Off, &mut sum))
-                .count();
-            failed == 0
+            let mut well = true;
+            let silent = |seed| schedule(seed, broken, Trace::Off);
+            sweep(from..to, silent, |seed, outcome| {
+                sum.add(&outcome);
+                well &= passes(seed, &outcome, broken, true);
+                true
+            });
+            well
         }
         Task::Soak { span } => {
             let first = fresh_seed();
             println!("seeds from {first}");
-            let mut seed = first;
             let mut well = true;
-            while well && began.elapsed() < span {
-                well = passes(seed, broken, Trace::Off, &mut sum);
-                seed += 1;
-            }
+            let silent = |seed| schedule(seed, broken, Trace::Off);
+            sweep(first..u64::MAX, silent, |seed, outcome| {
+                sum.add(&outcome);
+                well &= passes(seed, &outcome, broken, true);
+                well && began.elapsed() < span
+            });
             well
         }
     };

@@ -5,6 +5,7 @@ use vrrpd_core::pool::rule::Rule;
 use vrrpd_core::pool::{Config, Durability};
 use vrrpd_core::time::Duration;
 
+use crate::check::Invariant;
 use crate::clock::{MICROS, MILLIS, Nanos, SECONDS};
 use crate::random::Random;
 
@@ -214,6 +215,8 @@ pub struct Plan {
     pub ruthless: bool,
     /// Between two writes of a client.
     pub write_every: Nanos,
+    /// Only a violation of this invariant counts, for a rule that is broken.
+    pub watch: Option<Invariant>,
     /// The rule of the core that is broken.
     pub rule: Option<Rule>,
     /// The rule of the simulator's own side that is broken.
@@ -238,6 +241,7 @@ impl Plan {
             faults: Vec::new(),
             ruthless: false,
             write_every: 20 * MILLIS,
+            watch: None,
             rule: None,
             flaw: None,
         }

@@ -385,7 +385,8 @@ impl World {
                 !self.plan.breaks_clocks() && !self.plan.has(crate::plan::Fault::Suspend)
             }
         };
-        if relevant && self.violation.is_none() {
+        let watched = self.plan.watch.is_none_or(|watch| watch == invariant);
+        if relevant && watched && self.violation.is_none() {
             self.say(format_args!("!! {invariant}: {what}"));
             self.violation = Some(Violation {
                 invariant,

@@ -222,6 +222,11 @@ impl World {
             // Nothing is founded yet, and the Master has something to found on.
             return !self.manager(NodeId::A).directory.ruined;
         };
+        if highest.forced && highest != chosen {
+            // What a failed word wrote denies the whole copy until the word is
+            // given again.
+            return false;
+        }
         [chosen, highest].iter().all(|record| {
             let votes = NodeId::ALL
                 .into_iter()

@@ -11,6 +11,9 @@ use crate::manager::Task;
 /// A broken connection is retried so often.
 const RETRANSMIT: Nanos = 20 * MILLIS;
 
+/// How many entries arrive at once, about.
+const BATCH: u64 = 16;
+
 /// How many in a thousand tries are the last one.
 const GIVES_UP: u32 = 40;
 
@@ -113,13 +116,17 @@ impl World {
         };
         let primary = self.manager(leader);
         let end = primary.directory.log.len();
-        let behind = primary
-            .follower
-            .is_some_and(|follower| follower.flushed < end as u64);
-        if !behind || primary.shipping {
+        let Some(flushed) = primary.follower.map(|follower| follower.flushed) else {
+            return;
+        };
+        let behind = (end as u64).saturating_sub(flushed);
+        if behind == 0 || primary.shipping {
             return;
         }
         let stream = primary.stream;
+        // A long way to catch up arrives in pieces.
+        let piece = 1 + self.random.below(2 * BATCH);
+        let end = end - usize::try_from(behind.saturating_sub(piece)).unwrap_or(0);
         self.manager_mut(leader).shipping = true;
         let delay = self.replication_delay();
         self.after(delay, What::Ship(peer, stream, end));

@@ -202,12 +202,11 @@ impl Member {
         {
             return Err("it is no longer named as a voter");
         }
+        if self.voter.durable.promised > epoch && self.rules.hold(Rule::NoRecordBelowPromised) {
+            return Err("it has promised a higher ballot since");
+        }
         let copy = if self.rules.hold(Rule::RecheckAtPromise) {
-            let copy = self.may_claim(force, now)?;
-            if self.voter.durable.promised > epoch {
-                return Err("it has promised a higher ballot since");
-            }
-            copy
+            self.may_claim(force, now)?
         } else {
             self.database
                 .and_then(|database| database.copy)
@@ -279,7 +278,8 @@ impl Member {
         let record = accepting.record;
         let counts = record.epoch == epoch
             && accepting.nonce == nonce
-            && self.voter.durable.promised == epoch
+            && (self.voter.durable.promised == epoch
+                || !self.rules.hold(Rule::NoRecordBelowPromised))
             && self.voter.durable.record == Some(record)
             && (self.peers[envelope.from.index()].votes(envelope, &record.voters)
                 || !self.rules.hold(Rule::VotesAreNamed));

@@ -93,9 +93,11 @@ impl Member {
             if record.in_sync.copy(node).is_some() && !self.is_whole(now) {
                 continue;
             }
-            if self.rules.hold(Rule::ReplacedLeavesInSync) {
-                changed.in_sync = changed.in_sync.with(node, None);
-            }
+            let kept = peer
+                .report()
+                .and_then(|report| report.copy)
+                .filter(|_| !self.rules.hold(Rule::ReplacedLeavesInSync));
+            changed.in_sync = changed.in_sync.with(node, kept);
             self.cancel_add("a voter is replaced", now, out);
             return self.propose(changed, "a voter came back without its memory", now, out);
         }
@@ -191,6 +193,7 @@ impl Member {
     /// Drives an Add: synchronous, then the position, then the flush, then the
     /// proposal. Another copy, or a stall, cancels it.
     fn tend_add(&mut self, now: Instant, out: &mut Vec<Action>) {
+        let serving = self.serving().is_some();
         let Role::Primary(primary) = &mut self.role else {
             return;
         };
@@ -202,7 +205,9 @@ impl Member {
             .follower
             .filter(|follower| follower.copy == add.copy || !bound)
         else {
-            self.cancel_add("it no longer follows", now, out);
+            if serving || self.rules.hold(Rule::RestartCancelsAdd) {
+                self.cancel_add("it no longer follows", now, out);
+            }
             return;
         };
         if database.synchronous == Some(add.copy) && database.ticket.covers(add.ticket)
@@ -216,7 +221,7 @@ impl Member {
             follower.flushed >= position || !self.rules.hold(Rule::AddWaitsForFlush)
         });
         let (add, stalled) = (*add, add.begun.until(now) >= self.config.remove_after * 10);
-        if flushed && primary.phase == super::primary::Phase::Serving {
+        if flushed && serving {
             self.propose_add(&add, follower, now, out);
         } else if stalled {
             self.cancel_add("it does not catch up", now, out);

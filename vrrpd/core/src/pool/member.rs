@@ -14,9 +14,7 @@ use super::message::{Body, Envelope, Nonce, Report};
 use super::peer::Peer;
 use super::primary::{Phase, Primary};
 use super::record::{Durable, Epoch, Incarnation, NodeId};
-#[cfg(feature = "mutants")]
-use super::rule::Rule;
-use super::rule::Rules;
+use super::rule::{Rule, Rules};
 use super::voter::Voter;
 use super::{Action, Config, DRIFT, Decision, Ending, Event, Refusal};
 use crate::time::{Duration, Instant};
@@ -369,6 +367,7 @@ impl Member {
     pub(crate) fn step_aside(&mut self, now: Instant, out: &mut Vec<Action>) {
         match &self.role {
             Role::Primary(_) => self.end_reign(Ending::Superseded, now, out),
+            Role::Claiming(_) if !self.rules.hold(Rule::NoRecordBelowPromised) => {}
             Role::Claiming(_) => self.abandon_claim("a higher ballot was shown", now, out),
             Role::Online(_) | Role::Releasing(_) => {}
         }
@@ -506,7 +505,7 @@ impl Member {
         now: Instant,
         out: &mut Vec<Action>,
     ) {
-        if self.rules.hold(super::rule::Rule::ReleasedIsDurable) {
+        if self.rules.hold(Rule::ReleasedIsDurable) {
             self.voter.durable.released = self.voter.durable.released.max(epoch);
             self.voter.persist(out);
         }

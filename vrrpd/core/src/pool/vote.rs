@@ -139,6 +139,7 @@ impl Member {
         self.adopt(record, effective, now, out);
         if let Role::Claiming(claim) = &self.role
             && claim.accepting.is_none()
+            && self.rules.hold(Rule::RecheckAtPromise)
         {
             self.abandon_claim("a Primary was heard", now, out);
         }

@@ -104,6 +104,7 @@ impl Voter {
     /// Whether its highest record names it; only then does it vote.
     pub(crate) fn is_named(&self) -> bool {
         !self.rules.hold(Rule::VotesAreNamed)
+            || !self.rules.hold(Rule::VotesByHighestMap)
             || self
                 .durable
                 .record

@@ -29,6 +29,8 @@ pub struct Outcome {
     pub violation: Option<Violation>,
     /// What was seen.
     pub tally: Tally,
+    /// Progress was demanded at its end, and came: no operator was needed.
+    pub settled: bool,
     /// How many commits clients were told of.
     pub acknowledged: u64,
 }
@@ -40,6 +42,7 @@ pub fn run(plan: Plan, trace: Trace) -> Outcome {
     world.live();
     Outcome {
         acknowledged: world.ledger.acknowledged(),
+        settled: world.violation.is_none() && world.is_settled(),
         tally: world.tally,
         violation: world.violation,
     }

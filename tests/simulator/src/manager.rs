@@ -118,6 +118,8 @@ pub struct Manager {
     pub reconciled: Ticket,
     /// The reign that gave it.
     pub epoch: Epoch,
+    /// The last reign in which the server was read-write.
+    pub reign: Epoch,
     /// Reported read-write under the order that holds: once it dies, it is
     /// not started again before another role is ordered.
     pub served: bool,
@@ -167,6 +169,7 @@ impl Manager {
             order: None,
             reconciled: Ticket::default(),
             epoch: Epoch::ZERO,
+            reign: Epoch::ZERO,
             served: false,
             checkpointed: false,
             task: None,

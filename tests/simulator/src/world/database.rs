@@ -104,6 +104,7 @@ impl World {
         }
         let manager = self.manager_mut(id);
         manager.server = Server::Primary;
+        manager.reign = manager.epoch;
         manager.visible = manager.directory.log.len();
         let wanted = manager.order.and_then(|order| order.synchronous);
         manager.synchronous.wanted = wanted;
@@ -239,7 +240,7 @@ impl World {
 
     /// Whether an operator's word has given up what `id` does in its reign.
     fn is_overruled(&self, id: NodeId) -> bool {
-        let epoch = self.manager(id).epoch;
+        let epoch = self.manager(id).reign;
         self.reign.is_some_and(|reign| reign.node != id)
             && self.checker.forced().is_some_and(|forced| epoch < forced)
     }

@@ -216,15 +216,34 @@ impl World {
         directory.copy.is_some() && !directory.ruined && record.in_sync.copy(id) == directory.copy
     }
 
+    /// Whether `record`, if an operator's word made it, gives rights: a word that
+    /// failed is to be given again, and a voter that a word alone has left out,
+    /// by an old map, comes back when its state is removed.
+    fn is_word_known(&self, record: &Record) -> bool {
+        let states = || NodeId::ALL.map(|id| self.host(id).disk.state);
+        let held = |of: Option<Record>| of.map(|of| of.key()) == Some(record.key());
+        let known = states().iter().flatten().any(|state| held(state.effective))
+            || states()
+                .iter()
+                .flatten()
+                .filter(|state| held(state.record))
+                .count()
+                > 1;
+        let named = NodeId::ALL.into_iter().all(|id| {
+            self.host(id).disk.state.is_none_or(|state| {
+                state.record.is_none() || record.voters.of(id) == state.incarnation
+            })
+        });
+        (known || !record.forced) && (named || self.checker.forced().is_none())
+    }
+
     /// Whether a quorum and a whole copy are left, without an operator.
     pub fn can_recover(&self) -> bool {
         let (Some(chosen), Some(highest)) = (self.checker.chosen(), self.checker.highest()) else {
             // Nothing is founded yet, and the Master has something to found on.
             return !self.manager(NodeId::A).directory.ruined;
         };
-        if highest.forced && highest != chosen {
-            // What a failed word wrote denies the whole copy until the word is
-            // given again.
+        if !self.is_word_known(&chosen) || !self.is_word_known(&highest) {
             return false;
         }
         [chosen, highest].iter().all(|record| {

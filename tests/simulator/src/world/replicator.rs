@@ -227,6 +227,7 @@ impl World {
             Server::Primary => {
                 let manager = self.manager_mut(id);
                 manager.served = true;
+                manager.reign = manager.epoch;
                 manager.checkpointed |= order.role == Role::Retiring && !manager.hung;
             }
             Server::Busy => {}

@@ -225,7 +225,7 @@ impl Member {
             version: 0,
             primary: self.config.id,
             in_sync: InSync::only(self.config.id, copy),
-            voters: highest.voters,
+            voters: map,
             forced: !in_sync,
         }))
     }

@@ -149,7 +149,8 @@ impl Member {
         matches!(self.role, Role::Primary(_))
             && only(durable.effective)
             && (only(durable.record) || !self.rules.hold(Rule::PendingAddEndsAlone))
-            && durable.promised <= self.reign()
+            && (durable.promised <= self.reign()
+                || !self.rules.hold(Rule::AloneRestartNeedsNoPromise))
     }
 
     /// Ends a reign whose lease has run out, before anything else is done.

@@ -28,6 +28,9 @@ pub fn sweep<T: Send>(
                     let Ok(mut verdict) = verdict.lock() else {
                         return;
                     };
+                    if done.load(Ordering::Relaxed) {
+                        return;
+                    }
                     if !verdict(seed, outcome) {
                         done.store(true, Ordering::Relaxed);
                     }

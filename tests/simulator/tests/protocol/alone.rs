@@ -9,7 +9,7 @@ use crate::bench::*;
 use crate::in_sync::pending_add;
 
 /// a's gate opens and closes as its lease has it, b is let in while a is alone.
-pub fn gate_before_promise(rule: Option<Rule>) -> Bench {
+pub(crate) fn gate_before_promise(rule: Option<Rule>) -> Bench {
     let mut bench = Bench::sole(rule);
     bench.cut(A, R);
     bench.run(LEASE + 10);
@@ -90,7 +90,7 @@ fn schedule_38_total_power_loss() {
 }
 
 /// An Add that b holds has been overwritten by a's later claim; a restarts.
-pub fn alone_restart(rule: Option<Rule>) -> Bench {
+pub(crate) fn alone_restart(rule: Option<Rule>) -> Bench {
     let mut bench = Bench::sole(rule);
     pending_add(&mut bench);
     bench.power_off(A);
@@ -120,7 +120,7 @@ fn schedule_41_alone_restart_needs_an_effective_record() {
 }
 
 /// a, alone in sync and just started, has promised to b's force; it restarts.
-pub fn alone_after_promise(rule: Option<Rule>) -> Bench {
+pub(crate) fn alone_after_promise(rule: Option<Rule>) -> Bench {
     let mut bench = Bench::sole(rule);
     bench.power_off(A);
     bench.party_mut(A).database.connected = false;
@@ -152,7 +152,7 @@ fn schedule_42_alone_after_promise_claims() {
 }
 
 /// b's forced record was accepted by nobody; b claims without the word.
-pub fn failed_force(rule: Option<Rule>) -> Bench {
+pub(crate) fn failed_force(rule: Option<Rule>) -> Bench {
     let mut bench = Bench::sole(rule);
     bench.isolate(A);
     bench.run(LEASE + 10);
@@ -183,7 +183,7 @@ fn schedule_43_failed_force_needs_the_word_again() {
 }
 
 /// a, alone in sync, has released for want of a database; it restarts.
-pub fn released_then_restart(rule: Option<Rule>) -> Bench {
+pub(crate) fn released_then_restart(rule: Option<Rule>) -> Bench {
     let mut bench = Bench::sole(rule);
     bench.says(A, |said| said.server = Server::Down);
     bench.run_until("a gives up", |bench| bench.role(A) == Some(Role::Stopped));

@@ -13,43 +13,43 @@ use vrrpd_core::pool::status::{Standing, Status};
 use vrrpd_core::pool::{Action, Config, Decision, Durability, Event, Order, Refusal};
 use vrrpd_core::time::{Duration, Instant};
 
-pub use NodeId::{A, B, R};
+pub(crate) use NodeId::{A, B, R};
 
 /// One millisecond of virtual time.
 const MILLI: Duration = Duration::from_millis(1);
 
 /// A grant.
-pub const LEASE: u64 = 300;
+pub(crate) const LEASE: u64 = 300;
 
 /// A database that does at once what it is told, unless the script speaks for it.
 #[derive(Clone, Copy, Debug)]
-pub struct Database {
+pub(crate) struct Database {
     /// Its replicator is connected.
-    pub connected: bool,
+    pub(crate) connected: bool,
     /// It does what it is told, and tells so.
-    pub obeys: bool,
+    pub(crate) obeys: bool,
     /// What it says of itself.
-    pub said: Observed,
+    pub(crate) said: Observed,
 }
 
 /// One party.
-pub struct Party {
+pub(crate) struct Party {
     member: Option<Member>,
     /// It does not run, and messages wait.
-    pub frozen: bool,
+    pub(crate) frozen: bool,
     /// Its state directory.
-    pub disk: Option<Durable>,
+    pub(crate) disk: Option<Durable>,
     /// Its database.
-    pub database: Database,
+    pub(crate) database: Database,
     /// The last order to it.
-    pub desired: Option<Desired>,
+    pub(crate) desired: Option<Desired>,
     /// The kernel's timers.
     gate_until: Instant,
     address_until: Instant,
     /// What it decided, in order.
-    pub journal: Vec<Decision>,
+    pub(crate) journal: Vec<Decision>,
     /// Why it refused orders.
-    pub refusals: Vec<Refusal>,
+    pub(crate) refusals: Vec<Refusal>,
     released: Option<Epoch>,
 }
 
@@ -57,19 +57,21 @@ type Matches = Box<dyn Fn(&Envelope) -> bool>;
 type Springs = Box<dyn Fn(&Action) -> bool>;
 
 /// The bench.
-pub struct Bench {
+pub(crate) struct Bench {
     /// The parties, by index.
-    pub parties: [Party; 3],
+    pub(crate) parties: [Party; 3],
     /// What members are told at their start.
-    pub config: Config,
+    pub(crate) config: Config,
     /// Replication passes between the managers.
-    pub replicates: bool,
+    pub(crate) replicates: bool,
     /// Messages that the script holds in its hands.
-    pub held: Vec<Envelope>,
+    pub(crate) held: Vec<Envelope>,
     /// What a restart of a's database made visible ends here.
-    pub recovered: Option<u64>,
+    pub(crate) recovered: Option<u64>,
+    /// What a's clients were told is committed ends here.
+    pub(crate) acknowledged: Option<u64>,
     /// What did not hold, in order.
-    pub broken: Vec<(Invariant, String)>,
+    pub(crate) broken: Vec<(Invariant, String)>,
     rule: Option<Rule>,
     now: Instant,
     wire: Vec<Envelope>,
@@ -84,15 +86,15 @@ pub struct Bench {
 }
 
 /// The copy that `node` has at the beginning.
-pub fn copy(node: NodeId) -> CopyId {
+pub(crate) fn copy(node: NodeId) -> CopyId {
     CopyId(0xc0 + node.index() as u64)
 }
 
 /// The voters of the beginning.
-pub const VOTERS: Voters = Voters([Incarnation(1), Incarnation(2), Incarnation(3)]);
+pub(crate) const VOTERS: Voters = Voters([Incarnation(1), Incarnation(2), Incarnation(3)]);
 
 /// Both copies of the beginning.
-pub fn both() -> InSync {
+pub(crate) fn both() -> InSync {
     InSync {
         a: Some(copy(A)),
         b: Some(copy(B)),
@@ -100,7 +102,7 @@ pub fn both() -> InSync {
 }
 
 /// A record with which a pool begins.
-pub fn record(counter: u64, node: NodeId, version: u32, in_sync: InSync) -> Record {
+pub(crate) fn record(counter: u64, node: NodeId, version: u32, in_sync: InSync) -> Record {
     Record {
         epoch: Epoch { counter, node },
         version,
@@ -129,7 +131,7 @@ fn config() -> Config {
 
 impl Bench {
     /// Everything is off; `first` is on every disk, and effective.
-    pub fn founded(first: Record, rule: Option<Rule>) -> Self {
+    pub(crate) fn founded(first: Record, rule: Option<Rule>) -> Self {
         let party = |id: NodeId| Party {
             member: None,
             frozen: false,
@@ -174,6 +176,7 @@ impl Bench {
             replicates: true,
             held: Vec::new(),
             recovered: None,
+            acknowledged: None,
             broken: Vec::new(),
             rule,
             now: Instant::from_nanos(1_000_000_000_000),
@@ -188,12 +191,12 @@ impl Bench {
     }
 
     /// a is Primary of a pool whose copies are both in sync.
-    pub fn whole(rule: Option<Rule>) -> Self {
+    pub(crate) fn whole(rule: Option<Rule>) -> Self {
         Self::whole_leased(LEASE, rule)
     }
 
     /// The same, with grants that last for `millis`.
-    pub fn whole_leased(millis: u64, rule: Option<Rule>) -> Self {
+    pub(crate) fn whole_leased(millis: u64, rule: Option<Rule>) -> Self {
         let mut bench = Self::founded(record(1, A, 1, both()), rule);
         bench.config.lease = Duration::from_millis(millis);
         for id in NodeId::ALL {
@@ -211,7 +214,7 @@ impl Bench {
     }
 
     /// a is Primary and alone in sync; b is off.
-    pub fn sole(rule: Option<Rule>) -> Self {
+    pub(crate) fn sole(rule: Option<Rule>) -> Self {
         let mut bench = Self::whole(rule);
         bench.stop(B);
         bench.run_until("b's copy leaves the set", |bench| {
@@ -222,7 +225,7 @@ impl Bench {
     }
 
     /// Starts `id` with what is on its disk.
-    pub fn start(&mut self, id: NodeId) {
+    pub(crate) fn start(&mut self, id: NodeId) {
         assert!(self.party(id).member.is_none(), "{id} runs already");
         self.seed += 1;
         let config = Config { id, ..self.config };
@@ -244,25 +247,25 @@ impl Bench {
     }
 
     /// Ends the daemon of `id`; its kernel's timers go on.
-    pub fn stop(&mut self, id: NodeId) {
+    pub(crate) fn stop(&mut self, id: NodeId) {
         self.party_mut(id).member = None;
     }
 
     /// Ends it, and starts it again.
-    pub fn restart(&mut self, id: NodeId) {
+    pub(crate) fn restart(&mut self, id: NodeId) {
         self.stop(id);
         self.start(id);
     }
 
     /// The disk of `id`, off, is lost, and a new voter put in its place; the old
     /// disk is handed out.
-    pub fn replace_disk(&mut self, id: NodeId, disk: Option<Durable>) -> Option<Durable> {
+    pub(crate) fn replace_disk(&mut self, id: NodeId, disk: Option<Durable>) -> Option<Durable> {
         self.stop(id);
         std::mem::replace(&mut self.party_mut(id).disk, disk)
     }
 
     /// The host of `id` loses its power.
-    pub fn power_off(&mut self, id: NodeId) {
+    pub(crate) fn power_off(&mut self, id: NodeId) {
         self.stop(id);
         let party = self.party_mut(id);
         party.gate_until = Instant::ZERO;
@@ -270,46 +273,46 @@ impl Bench {
     }
 
     /// Cuts the way from one party to another.
-    pub fn cut_one_way(&mut self, from: NodeId, to: NodeId) {
+    pub(crate) fn cut_one_way(&mut self, from: NodeId, to: NodeId) {
         self.cuts[from.index()][to.index()] = true;
     }
 
     /// Cuts both ways.
-    pub fn cut(&mut self, one: NodeId, two: NodeId) {
+    pub(crate) fn cut(&mut self, one: NodeId, two: NodeId) {
         self.cut_one_way(one, two);
         self.cut_one_way(two, one);
     }
 
     /// Cuts `id` off from both others.
-    pub fn isolate(&mut self, id: NodeId) {
+    pub(crate) fn isolate(&mut self, id: NodeId) {
         for other in id.others() {
             self.cut(id, other);
         }
     }
 
     /// Joins all.
-    pub fn join(&mut self) {
+    pub(crate) fn join(&mut self) {
         self.cuts = [[false; 3]; 3];
     }
 
     /// Joins two.
-    pub fn join_two(&mut self, one: NodeId, two: NodeId) {
+    pub(crate) fn join_two(&mut self, one: NodeId, two: NodeId) {
         self.cuts[one.index()][two.index()] = false;
         self.cuts[two.index()][one.index()] = false;
     }
 
     /// From now on, messages for which `matches` says so stay in the script's hands.
-    pub fn hold(&mut self, matches: impl Fn(&Envelope) -> bool + 'static) {
+    pub(crate) fn hold(&mut self, matches: impl Fn(&Envelope) -> bool + 'static) {
         self.hold = Some(Box::new(matches));
     }
 
     /// Holds no more; what is held stays so.
-    pub fn hold_nothing(&mut self) {
+    pub(crate) fn hold_nothing(&mut self) {
         self.hold = None;
     }
 
     /// Hands out what is held, in the order of sending, and holds no more.
-    pub fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         self.hold = None;
         for envelope in std::mem::take(&mut self.held) {
             self.hand(envelope);
@@ -317,34 +320,38 @@ impl Bench {
     }
 
     /// Hands a message to its receiver.
-    pub fn hand(&mut self, envelope: Envelope) {
+    pub(crate) fn hand(&mut self, envelope: Envelope) {
         self.feed(envelope.to, Event::Received(envelope));
     }
 
     /// `id` is frozen before it performs the first action for which `springs`.
-    pub fn freeze_before(&mut self, id: NodeId, springs: impl Fn(&Action) -> bool + 'static) {
+    pub(crate) fn freeze_before(
+        &mut self,
+        id: NodeId,
+        springs: impl Fn(&Action) -> bool + 'static,
+    ) {
         self.freeze = Some((id, Box::new(springs)));
     }
 
     /// `id` dies after it has performed the first action for which `springs`.
-    pub fn die_after(&mut self, id: NodeId, springs: impl Fn(&Action) -> bool + 'static) {
+    pub(crate) fn die_after(&mut self, id: NodeId, springs: impl Fn(&Action) -> bool + 'static) {
         self.death = Some((id, Box::new(springs)));
     }
 
     /// An operator's word.
-    pub fn order(&mut self, id: NodeId, order: Order) {
+    pub(crate) fn order(&mut self, id: NodeId, order: Order) {
         self.feed(id, Event::Order(order));
     }
 
     /// An operator forces `id`.
-    pub fn force(&mut self, id: NodeId, alone: bool) {
+    pub(crate) fn force(&mut self, id: NodeId, alone: bool) {
         let epoch = self.record(id).epoch;
         self.order(id, Order::Force { epoch, alone });
     }
 
     /// The database of `id` becomes what `change` makes of it, and says so. It
     /// has reconciled with its last order, and obeys no longer by itself.
-    pub fn says(&mut self, id: NodeId, change: impl FnOnce(&mut Observed)) {
+    pub(crate) fn says(&mut self, id: NodeId, change: impl FnOnce(&mut Observed)) {
         let party = self.party_mut(id);
         party.database.obeys = false;
         if let Some(desired) = party.desired {
@@ -355,14 +362,14 @@ impl Bench {
     }
 
     /// Lets `millis` pass: deadlines, messages, reports.
-    pub fn run(&mut self, millis: u64) {
+    pub(crate) fn run(&mut self, millis: u64) {
         for _ in 0..millis {
             self.step();
         }
     }
 
     /// Lets time pass until `done`, ten seconds at most.
-    pub fn run_until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+    pub(crate) fn run_until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
         for _ in 0..10_000 {
             if done(self) {
                 return;
@@ -387,7 +394,7 @@ impl Bench {
                 self.hand(envelope);
             }
         }
-        if self.now.as_nanos() / 1_000_000 % 50 == 0 {
+        if (self.now.as_nanos() / 1_000_000).is_multiple_of(50) {
             self.report(A);
             self.report(B);
         }
@@ -508,7 +515,7 @@ impl Bench {
     }
 
     /// The database of `id` says what it is.
-    pub fn report(&mut self, id: NodeId) {
+    pub(crate) fn report(&mut self, id: NodeId) {
         let Some(peer) = id.peer().filter(|_| self.party(id).database.connected) else {
             return;
         };
@@ -546,6 +553,10 @@ impl Bench {
             let what = "clients read what the copy in sync does not have".to_owned();
             self.broken.push((Invariant::I7, what));
         }
+        if self.trusts_what_lacks() {
+            let what = "a copy in sync lacks what is acknowledged".to_owned();
+            self.broken.push((Invariant::I1, what));
+        }
         if self.is_unbound(A) || self.is_unbound(B) {
             return;
         }
@@ -573,6 +584,17 @@ impl Bench {
                 .is_some_and(|copy| !follower.is_some_and(|f| f.copy == copy && f.flushed >= end))
     }
 
+    /// Whether b's present copy is in sync by a quorum's word, and lacks what a's
+    /// clients were told is committed.
+    fn trusts_what_lacks(&self) -> bool {
+        let (Some(end), Some(state)) = (self.acknowledged, self.party(A).disk) else {
+            return false;
+        };
+        let named = state.effective.and_then(|record| record.in_sync.copy(B));
+        let said = self.party(B).database.said;
+        named.is_some() && named == said.copy && said.position.is_none_or(|p| p.lsn < end)
+    }
+
     /// An operator's word was accepted, and `id` has not heard of it.
     fn is_unbound(&self, id: NodeId) -> bool {
         let promised = self.party(id).disk.map(|state| state.promised);
@@ -586,7 +608,7 @@ impl Bench {
     }
 
     /// The party `id`.
-    pub fn party_mut(&mut self, id: NodeId) -> &mut Party {
+    pub(crate) fn party_mut(&mut self, id: NodeId) -> &mut Party {
         &mut self.parties[id.index()]
     }
 
@@ -598,67 +620,67 @@ impl Bench {
     }
 
     /// What `id` says of itself, if it runs.
-    pub fn status(&self, id: NodeId) -> Option<Status> {
+    pub(crate) fn status(&self, id: NodeId) -> Option<Status> {
         let member = self.party(id).member.as_ref();
         member.map(|member| member.status(self.now))
     }
 
     /// Whether `id` is Primary by its own word.
-    pub fn reigns(&self, id: NodeId) -> bool {
+    pub(crate) fn reigns(&self, id: NodeId) -> bool {
         self.status(id).is_some_and(|status| status.reigns())
     }
 
     /// Whether `id` is Primary and admits clients.
-    pub fn serves(&self, id: NodeId) -> bool {
+    pub(crate) fn serves(&self, id: NodeId) -> bool {
         let serving = |status: Status| status.standing == Standing::Serving;
         self.status(id).is_some_and(serving) && self.admits(id)
     }
 
     /// Whether clients are admitted at `id`.
-    pub fn admits(&self, id: NodeId) -> bool {
+    pub(crate) fn admits(&self, id: NodeId) -> bool {
         self.party(id).gate_until > self.now
     }
 
     /// Whether `id` answers for the address.
-    pub fn answers(&self, id: NodeId) -> bool {
+    pub(crate) fn answers(&self, id: NodeId) -> bool {
         self.party(id).address_until > self.now
     }
 
     /// The state on the disk of `id`.
-    pub fn state(&self, id: NodeId) -> Durable {
+    pub(crate) fn state(&self, id: NodeId) -> Durable {
         self.party(id).disk.expect("a state directory")
     }
 
     /// The record on the disk of `id`.
-    pub fn record(&self, id: NodeId) -> Record {
+    pub(crate) fn record(&self, id: NodeId) -> Record {
         self.state(id).record.expect("it is not blank")
     }
 
     /// Whether `id` knows its record to be accepted.
-    pub fn is_effective(&self, id: NodeId) -> bool {
+    pub(crate) fn is_effective(&self, id: NodeId) -> bool {
         self.state(id).record == self.state(id).effective
     }
 
     /// The copy for which commits of `id` were last ordered to wait.
-    pub fn waits_for(&self, id: NodeId) -> Option<CopyId> {
+    pub(crate) fn waits_for(&self, id: NodeId) -> Option<CopyId> {
         self.party(id)
             .desired
             .and_then(|desired| desired.synchronous)
     }
 
     /// The role in which the database of `id` was last ordered to be.
-    pub fn role(&self, id: NodeId) -> Option<Role> {
+    pub(crate) fn role(&self, id: NodeId) -> Option<Role> {
         self.party(id).desired.map(|desired| desired.role)
     }
 
     /// How many claims `id` has begun.
-    pub fn claims(&self, id: NodeId) -> usize {
+    pub(crate) fn claims(&self, id: NodeId) -> usize {
         let claims = |one: &&Decision| matches!(one, Decision::Claims { .. });
         self.party(id).journal.iter().filter(claims).count()
     }
 
     /// Nothing was broken.
-    pub fn well(&self) {
+    pub(crate) fn well(&self) {
         assert!(
             self.broken.is_empty(),
             "{:?}\n{}",
@@ -668,7 +690,7 @@ impl Bench {
     }
 
     /// Where everything stands.
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let mut said = String::new();
         for id in NodeId::ALL {
             let party = self.party(id);
@@ -690,31 +712,31 @@ impl Bench {
 }
 
 /// Whether a message is a claim.
-pub fn is_claim(envelope: &Envelope) -> bool {
+pub(crate) fn is_claim(envelope: &Envelope) -> bool {
     matches!(envelope.body, Body::Claim { .. })
 }
 
 /// Whether it is a promise.
-pub fn is_promise(envelope: &Envelope) -> bool {
+pub(crate) fn is_promise(envelope: &Envelope) -> bool {
     matches!(envelope.body, Body::Promise { .. })
 }
 
 /// Whether it is an Accept.
-pub fn is_accept(envelope: &Envelope) -> bool {
+pub(crate) fn is_accept(envelope: &Envelope) -> bool {
     matches!(envelope.body, Body::Accept { .. })
 }
 
 /// Whether it is a renewal.
-pub fn is_renew(envelope: &Envelope) -> bool {
+pub(crate) fn is_renew(envelope: &Envelope) -> bool {
     matches!(envelope.body, Body::Renew { .. })
 }
 
 /// Whether it is a Release.
-pub fn is_release(envelope: &Envelope) -> bool {
+pub(crate) fn is_release(envelope: &Envelope) -> bool {
     matches!(envelope.body, Body::Release { .. })
 }
 
 /// Whether it goes from one to the other.
-pub fn goes(envelope: &Envelope, from: NodeId, to: NodeId) -> bool {
+pub(crate) fn goes(envelope: &Envelope, from: NodeId, to: NodeId) -> bool {
     envelope.from == from && envelope.to == to
 }

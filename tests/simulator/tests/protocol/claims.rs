@@ -76,7 +76,7 @@ fn schedule_08_crossed_claims_elect_one_at_most() {
 }
 
 /// b has claimed, and hears a again before r's promise comes; a's lease is b's.
-pub fn renew_during_claim(rule: Option<Rule>) -> Bench {
+pub(crate) fn renew_during_claim(rule: Option<Rule>) -> Bench {
     let mut bench = Bench::whole(rule);
     bench.hold(|e| is_renew(e) && goes(e, A, B) || is_claim(e) && goes(e, B, R));
     bench.run(110);
@@ -110,7 +110,7 @@ fn schedule_12_renew_during_claim_abandons_it() {
 
 /// r has forgotten its grant to a, whose lease runs on; `after` so many
 /// milliseconds it is asked by b.
-pub fn voter_restart(rule: Option<Rule>, after: u64) -> Bench {
+pub(crate) fn voter_restart(rule: Option<Rule>, after: u64) -> Bench {
     let mut bench = Bench::whole(rule);
     claim_in_hand(&mut bench);
     bench.restart(R);
@@ -130,7 +130,7 @@ fn schedule_13_voter_restart_denies_while_quiet() {
 }
 
 /// b has forgotten its grant to a, and is told to claim at once.
-pub fn claimer_restart(rule: Option<Rule>) -> Bench {
+pub(crate) fn claimer_restart(rule: Option<Rule>) -> Bench {
     let mut bench = Bench::whole(rule);
     bench.cut(A, R);
     bench.run(310);
@@ -152,7 +152,7 @@ fn schedule_14_claimer_restart_does_not_claim_while_quiet() {
 }
 
 /// b's grant to a runs, and it is told to claim.
-pub fn claim_against_own_grant(rule: Option<Rule>) -> Bench {
+pub(crate) fn claim_against_own_grant(rule: Option<Rule>) -> Bench {
     let mut bench = Bench::whole(rule);
     bench.cut(A, R);
     bench.run(310);
@@ -193,7 +193,7 @@ fn schedule_15_accept_resent_leases_from_the_first_sending() {
 }
 
 /// a promises to b, and its own older claim is promised late.
-pub fn late_promise(rule: Option<Rule>) -> Bench {
+pub(crate) fn late_promise(rule: Option<Rule>) -> Bench {
     let mut bench = Bench::founded(record(1, A, 1, both()), rule);
     for id in [A, B, R] {
         bench.start(id);

@@ -90,7 +90,7 @@ fn schedule_22_restart_shows_nothing_unreplicated() {
 }
 
 /// A Remove is proposed and not effective when a's database restarts.
-pub fn remove_pending_read(rule: Option<Rule>) -> Bench {
+pub(crate) fn remove_pending_read(rule: Option<Rule>) -> Bench {
     let mut bench = Bench::whole(rule);
     bench.cut(A, B);
     bench.replicates = false;
@@ -133,7 +133,7 @@ fn schedule_34_promotion_that_hangs_ends_in_a_release() {
     let mut bench = Bench::whole(None);
     bench.power_off(A);
     bench.party_mut(B).database.obeys = false;
-    bench.hold(|e| is_release(e));
+    bench.hold(is_release);
     bench.run_until("b is elected", |bench| bench.reigns(B));
     bench.run_until("b gives up", |bench| bench.role(B) == Some(Role::Stopped));
     assert!(!bench.admits(B) && !bench.answers(B));

@@ -1,6 +1,6 @@
 //! The in-sync set: Adds and Removes that are half done.
 
-use vrrpd_core::pool::database::{Follower, Role};
+use vrrpd_core::pool::database::{Follower, Position, Role, Server};
 use vrrpd_core::pool::message::{Body, Reason};
 use vrrpd_core::pool::record::CopyId;
 use vrrpd_core::pool::rule::Rule;
@@ -9,7 +9,7 @@ use vrrpd_core::pool::{Action, Decision};
 use crate::bench::*;
 
 /// b is back, and has accepted its Add; nobody has told a, and r does not know.
-pub fn pending_add(bench: &mut Bench) {
+pub(crate) fn pending_add(bench: &mut Bench) {
     bench.hold(|e| match e.body {
         Body::Renew { record, .. } => e.to == R && record.in_sync == both(),
         Body::Renewed { .. } => goes(e, B, A),
@@ -35,7 +35,7 @@ fn schedule_01_add_answer_lost() {
 }
 
 /// b is back, and its Add is proposed; then its copy does not keep up.
-pub fn add_then_stall(rule: Option<Rule>) -> Bench {
+pub(crate) fn add_then_stall(rule: Option<Rule>) -> Bench {
     let mut bench = Bench::sole(rule);
     bench.config.remove_after = std::time::Duration::from_millis(150);
     bench.restart(A);
@@ -216,33 +216,96 @@ fn schedule_32_sync_dropped_then_a_dies_b_says_why() {
     bench.well();
 }
 
-#[test]
-fn schedule_45_add_then_replaced_is_cancelled() {
-    let mut bench = Bench::sole(None);
+/// An Add has begun for b's copy, which flushes what it is asked for; before a
+/// hears so, b is replaced by an older copy.
+pub(crate) fn add_then_replaced(rule: Option<Rule>) -> Bench {
+    let mut bench = Bench::sole(rule);
     bench.start(B);
-    bench.says(A, |said| {
-        said.follower = Some(Follower {
-            copy: copy(B),
-            flushed: 900,
-        })
-    });
+    let follower = |copy, flushed| Some(Follower { copy, flushed });
+    bench.says(A, |said| said.follower = follower(copy(B), 900));
     bench.run_until("a begins an Add", |bench| {
         bench.waits_for(A) == Some(copy(B))
     });
     bench.says(A, |said| said.synchronous = Some(copy(B)));
-    // b is replaced by an empty one, which has all that it is asked for.
-    let empty = CopyId(0xee);
-    bench.says(B, |said| said.copy = Some(empty));
-    bench.says(A, |said| {
-        said.follower = Some(Follower {
-            copy: empty,
-            flushed: 9_000,
-        })
+    bench.acknowledged = Some(2_000);
+    bench.says(B, |said| {
+        said.copy = Some(OLDER);
+        said.position = said.position.map(|p| Position { lsn: 1_500, ..p });
     });
+    bench.says(A, |said| said.follower = follower(OLDER, 1_500));
+    bench.run(20);
+    bench
+}
+
+/// A copy that was put in place of b's.
+const OLDER: CopyId = CopyId(0xee);
+
+#[test]
+fn schedule_45_add_then_replaced_is_cancelled() {
+    let bench = add_then_replaced(None);
     let cancelled =
         |one: &Decision| matches!(one, Decision::AddCancelled { copy: of, .. } if *of == copy(B));
     assert!(bench.parties[A.index()].journal.iter().any(cancelled));
-    bench.run(100);
     assert!(bench.record(A).in_sync.is_only(A));
+    bench.well();
+}
+
+/// An Add has read its position when a's database restarts, with more in it.
+pub(crate) fn add_then_restart(rule: Option<Rule>) -> Bench {
+    let mut bench = Bench::sole(rule);
+    bench.start(B);
+    let follower = |flushed| {
+        Some(Follower {
+            copy: copy(B),
+            flushed,
+        })
+    };
+    bench.says(A, |said| said.follower = follower(900));
+    bench.run_until("a begins an Add", |bench| {
+        bench.waits_for(A) == Some(copy(B))
+    });
+    bench.says(A, |said| said.synchronous = Some(copy(B)));
+    bench.says(A, |said| {
+        said.server = Server::Down;
+        said.follower = None;
+    });
+    bench.says(A, |said| {
+        said.server = Server::Standby;
+        said.run += 1;
+    });
+    bench.recovered = Some(5_000);
+    bench.says(A, |said| {
+        said.server = Server::Primary;
+        said.position = Some(Position {
+            timeline: 2,
+            lsn: 5_000,
+        });
+        said.follower = follower(1_500);
+    });
+    bench.run(20);
+    bench
+}
+
+#[test]
+fn add_does_not_survive_a_restart_of_the_database() {
+    let mut bench = add_then_restart(None);
+    assert!(bench.admits(A) && bench.record(A).in_sync.is_only(A));
+    bench.well();
+    bench.run_until("a begins it anew", |bench| {
+        bench.waits_for(A) == Some(copy(B))
+    });
+    bench.says(A, |said| said.synchronous = Some(copy(B)));
+    bench.run(200);
+    assert!(
+        bench.record(A).in_sync.is_only(A),
+        "there is more to flush now"
+    );
+    bench.says(A, |said| {
+        said.follower = Some(Follower {
+            copy: copy(B),
+            flushed: 5_000,
+        })
+    });
+    bench.run_until("b is added", |bench| bench.record(A).in_sync == both());
     bench.well();
 }

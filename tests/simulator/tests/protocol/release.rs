@@ -13,9 +13,9 @@ fn switchover(bench: &mut Bench, from: vrrpd_core::pool::record::NodeId) {
 
 /// a has released and is Primary again; its old Release comes to r while its
 /// lease is r's, and b asks r.
-pub fn release_late(rule: Option<Rule>) -> Bench {
+pub(crate) fn release_late(rule: Option<Rule>) -> Bench {
     let mut bench = Bench::whole(rule);
-    bench.hold(|e| is_release(e));
+    bench.hold(is_release);
     // b does not claim in time.
     bench.party_mut(B).frozen = true;
     bench.run(5);

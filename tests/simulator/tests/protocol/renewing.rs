@@ -205,7 +205,7 @@ fn schedule_40_flapping_link_no_flapping_primary() {
 }
 
 /// r promises to b while its grant to a runs.
-pub fn grant_ignored(rule: Option<Rule>) -> Bench {
+pub(crate) fn grant_ignored(rule: Option<Rule>) -> Bench {
     let mut bench = Bench::whole(rule);
     bench.cut(A, B);
     bench.run(700);

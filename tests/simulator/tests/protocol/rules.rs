@@ -38,6 +38,8 @@ broken! {
     grant_ignored_by_the_voter: GrantBlocksPromise, renewing::grant_ignored, I2;
     grant_ignored_by_the_claimer: GrantBlocksClaim, claims::claim_against_own_grant, I2;
     reopened_on_a_proposed_remove: ReopenNeedsEffectiveRemove, database::remove_pending_read, I7;
+    add_not_bound_to_its_copy: AddIsBoundToItsCopy, in_sync::add_then_replaced, I1;
+    add_survives_a_restart: RestartCancelsAdd, in_sync::add_then_restart, I7;
     two_proposals_at_once: OneProposal, in_sync::add_then_stall, I2;
     votes_of_unnamed_incarnations: VotesAreNamed, voters::old_arbiter_alive, I2;
     votes_by_an_old_map: VotesByHighestMap, voters::old_map, I2;

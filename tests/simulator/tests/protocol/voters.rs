@@ -28,7 +28,7 @@ fn schedule_18_b_replaced_leaves_the_set_and_cannot_claim() {
 
 /// r was replaced, the new one admitted; a is alone by right, and the old r is
 /// back beside b.
-pub fn old_arbiter_alive(rule: Option<Rule>) -> Bench {
+pub(crate) fn old_arbiter_alive(rule: Option<Rule>) -> Bench {
     let mut bench = Bench::whole(rule);
     let old = bench.replace_disk(R, None);
     bench.start(R);
@@ -57,7 +57,7 @@ fn schedule_19_old_arbiter_alive_is_ignored() {
 }
 
 /// r's disk is lost while b is away; then b meets the old r.
-pub fn blank_admitted_by_one(rule: Option<Rule>) -> Bench {
+pub(crate) fn blank_admitted_by_one(rule: Option<Rule>) -> Bench {
     let mut bench = Bench::whole_leased(2 * LEASE, rule);
     bench.isolate(B);
     let old = bench.replace_disk(R, None);
@@ -137,7 +137,7 @@ fn schedule_46_rolled_back_arbiter_becomes_blank() {
 }
 
 /// A new r is proposed, and the old one, not named any more, is asked.
-pub fn old_map(rule: Option<Rule>) -> Bench {
+pub(crate) fn old_map(rule: Option<Rule>) -> Bench {
     let mut bench = Bench::whole_leased(2 * LEASE, rule);
     let old = bench.replace_disk(R, None);
     bench.isolate(B);

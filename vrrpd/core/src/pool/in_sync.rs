@@ -205,7 +205,7 @@ impl Member {
             .follower
             .filter(|follower| follower.copy == add.copy || !bound)
         else {
-            if serving || self.rules.hold(Rule::RestartCancelsAdd) {
+            if bound && (serving || self.rules.hold(Rule::RestartCancelsAdd)) {
                 self.cancel_add("it no longer follows", now, out);
             }
             return;

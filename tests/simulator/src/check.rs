@@ -104,10 +104,20 @@ struct Known {
     word: bool,
 }
 
+impl Known {
+    /// Whether a quorum has, or had, it.
+    fn is_held(&self) -> bool {
+        self.holders.iter().filter(|&&held| held).count() >= 2
+    }
+}
+
 /// What the checks remember.
 #[derive(Clone, Debug, Default)]
 pub struct Checker {
     known: Vec<Known>,
+    /// Two have reigned without hearing of an operator's word to a third, who was
+    /// to be alone: nothing but memory is owed any more.
+    pub parted: bool,
 }
 
 impl Checker {
@@ -120,11 +130,13 @@ impl Checker {
             .map(|known| known.record)
     }
 
-    /// The highest record that a quorum accepted, below `epoch`.
+    /// The highest record that a quorum accepted, below `epoch`; what somebody
+    /// did alone by an operator's word, nobody need have heard of.
     pub fn chosen_below(&self, epoch: Epoch) -> Option<Record> {
         self.known
             .iter()
-            .filter(|known| known.chosen && known.record.epoch < epoch)
+            .filter(|known| known.chosen && (!known.word || known.is_held()))
+            .filter(|known| known.record.epoch < epoch)
             .map(|known| known.record)
             .max_by_key(Record::key)
     }
@@ -205,6 +217,11 @@ impl Checker {
                 // A reign that begins effective has asked nobody.
                 let word = record.forced
                     || record.version == 0 && state.effective.as_ref() == Some(record);
+                self.parted |= record.version == 0
+                    && self.known.iter().any(|known| {
+                        let alone = known.word && known.chosen && !known.is_held();
+                        alone && known.record.primary != node
+                    });
                 if !word {
                     self.judge_new(node, record)?;
                 }
@@ -223,7 +240,7 @@ impl Checker {
             return Err((Invariant::I5, what));
         }
         known.holders[node.index()] |= named;
-        known.chosen |= known.holders.iter().filter(|&&held| held).count() >= 2;
+        known.chosen |= known.is_held();
         Ok(())
     }
 

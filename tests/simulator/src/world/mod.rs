@@ -385,6 +385,11 @@ impl World {
                 !self.plan.breaks_clocks() && !self.plan.has(crate::plan::Fault::Suspend)
             }
         };
+        let memory = matches!(
+            invariant,
+            Invariant::I5 | Invariant::Codec | Invariant::Deadline | Invariant::Order
+        );
+        let relevant = relevant && (memory || !self.checker.parted);
         let watched = self.plan.watch.is_none_or(|watch| watch == invariant);
         if relevant && watched && self.violation.is_none() {
             self.say(format_args!("!! {invariant}: {what}"));

@@ -205,3 +205,14 @@ fn released_is_remembered_across_a_restart() {
     bench.run_until("a claims with r", |bench| bench.serves(A));
     bench.well();
 }
+
+#[test]
+fn force_alone_raises_the_counter_above_all_that_it_remembers() {
+    let mut bench = Bench::founded(record(90_000, A, 1, both()), None);
+    bench.start(A);
+    bench.run(LEASE + 10);
+    bench.force(A, true);
+    bench.run_until("a serves by force", |bench| bench.serves(A));
+    assert!(bench.record(A).epoch.counter >= 90_000 + 65_536);
+    bench.well();
+}

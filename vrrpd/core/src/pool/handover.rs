@@ -195,7 +195,8 @@ impl Member {
         }
         let in_sync = self.voter.holds(&record, self.config.id, copy)
             && (!record.forced || self.voter.is_effective());
-        let epoch = self.voter.reserve(self.counter_seen + FORCE_ALONE, out);
+        let known = self.voter.highest_counter().max(self.counter_seen);
+        let epoch = self.voter.reserve(known + FORCE_ALONE, out);
         let forced = Record {
             epoch,
             version: 0,

@@ -208,14 +208,17 @@ impl Voter {
         self.persist(out);
     }
 
-    /// Reserves the next ballot above `counter`, on disk: never used again.
+    /// The highest counter that it remembers of any ballot.
+    pub(crate) fn highest_counter(&self) -> u64 {
+        let record = self.durable.record.map_or(0, |record| record.epoch.counter);
+        let promised = self.durable.promised.counter;
+        self.durable.reserved.max(promised).max(record)
+    }
+
+    /// Reserves the next ballot above `counter`, and above all that it
+    /// remembers, on disk: never used again.
     pub(crate) fn reserve(&mut self, counter: u64, out: &mut Vec<Action>) -> Epoch {
-        let own = [
-            self.durable.reserved,
-            self.durable.promised.counter,
-            self.durable.record.map_or(0, |record| record.epoch.counter),
-        ];
-        self.durable.reserved = own.into_iter().fold(counter, u64::max) + 1;
+        self.durable.reserved = self.highest_counter().max(counter) + 1;
         self.persist(out);
         Epoch {
             counter: self.durable.reserved,

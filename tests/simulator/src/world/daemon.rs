@@ -298,10 +298,20 @@ impl World {
                 trace::right(right),
                 trace::right(self.rights[peer.index()])
             );
-            if !self.is_unbound(id) && !self.is_unbound(peer) {
+            let excused = [id, peer]
+                .into_iter()
+                .any(|node| self.is_unbound(node) || self.has_unwritten_word(node));
+            if !excused {
                 self.broken(Invariant::I2, what);
             }
         }
+    }
+
+    /// Whether a word alone is still on its way to the slow disk of `id`.
+    fn has_unwritten_word(&self, id: NodeId) -> bool {
+        let unknown = |record: Record| self.checker.record(record.key()).is_none();
+        self.status(id)
+            .is_some_and(|status| status.durable.effective.is_some_and(unknown))
     }
 
     /// Whether an operator's word has been accepted by a quorum that `id` has

@@ -229,7 +229,7 @@ impl Member {
             let peer = &self.peers[node.index()];
             let ready = peer.is_heard_within(span, now)
                 && peer
-                    .report()
+                    .present_report()
                     .is_some_and(|report| report.blank && report.offer == Some(offer));
             let Some(incarnation) = peer.incarnation().filter(|_| ready) else {
                 return;

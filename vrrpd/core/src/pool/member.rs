@@ -204,7 +204,8 @@ impl Member {
         if envelope.to != self.config.id || envelope.from == self.config.id {
             return;
         }
-        self.peers[envelope.from.index()].note(envelope, now);
+        let own = (self.voter.durable.incarnation, self.voter.durable.boots);
+        self.peers[envelope.from.index()].note(envelope, own, now);
         self.learn_pause(envelope.report.pause, now, out);
         if envelope.seen.is_some_and(|(incarnation, boots)| {
             incarnation == self.voter.durable.incarnation && boots > self.voter.durable.boots

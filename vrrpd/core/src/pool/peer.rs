@@ -14,13 +14,16 @@ pub(crate) struct Peer {
     known: Vec<(Incarnation, u64)>,
     heard: Option<Instant>,
     report: Option<Report>,
+    /// It knew the receiver's present boot when it said so: the report is no
+    /// older than that.
+    acquainted: bool,
     /// Since when its latest incarnation has said nothing but that it is blank.
     blank_since: Option<Instant>,
 }
 
 impl Peer {
-    /// Notes a message of this party.
-    pub(crate) fn note(&mut self, envelope: &Envelope, now: Instant) {
+    /// Notes a message of this party to the voter `own` in its present boot.
+    pub(crate) fn note(&mut self, envelope: &Envelope, own: (Incarnation, u64), now: Instant) {
         let latest = self.incarnation();
         let boots = self.highest_boots(envelope.incarnation).unwrap_or(0);
         self.known
@@ -40,6 +43,7 @@ impl Peer {
         if envelope.boots >= boots {
             self.heard = Some(now);
             self.report = Some(envelope.report);
+            self.acquainted = envelope.seen == Some(own);
         }
     }
 
@@ -80,6 +84,12 @@ impl Peer {
     /// Its last report.
     pub(crate) fn report(&self) -> Option<&Report> {
         self.report.as_ref()
+    }
+
+    /// Its last report, if that is no older than the receiver's present boot:
+    /// a datagram may have been on its way for as long as it likes.
+    pub(crate) fn present_report(&self) -> Option<&Report> {
+        self.report().filter(|_| self.acquainted)
     }
 
     /// Its incarnation, if that has said for `span` that it is blank.

@@ -190,3 +190,30 @@ fn death_of_both_others_at_once_ends_the_reign() {
     assert!(!pool.open[NodeId::A.index()]);
     assert_ne!(pool.standing(NodeId::A), Standing::Serving);
 }
+
+#[test]
+fn what_was_said_before_this_boot_forms_no_pool() {
+    let mut master = Party::new(NodeId::A, None);
+    let own = master.member.status(master.now).durable;
+    let mut hello = |from: NodeId, seen| {
+        let Event::Received(mut envelope) = message(from, NodeId::A, Body::Hello { answer: false })
+        else {
+            unreachable!("a message");
+        };
+        envelope.report.blank = true;
+        envelope.report.offer = Some(7);
+        envelope.seen = seen;
+        master.feed(Event::Received(envelope));
+        master.feed(Event::Database(observed(NodeId::A, Server::Standby)));
+        master.member.status(master.now).standing
+    };
+    // Both were blank once, and one is not any more: its Hello comes late.
+    let known = Some((own.incarnation, own.boots));
+    assert_eq!(hello(NodeId::R, known), Standing::Blank);
+    assert_eq!(hello(NodeId::B, None), Standing::Blank);
+    assert_eq!(
+        hello(NodeId::B, Some((own.incarnation, 0))),
+        Standing::Blank
+    );
+    assert_eq!(hello(NodeId::B, known), Standing::Promoting);
+}

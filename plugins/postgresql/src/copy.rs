@@ -9,6 +9,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use replicator::plugin::Failure;
 use replicator::role::{CopyId, Position};
@@ -65,6 +66,9 @@ struct State {
 pub struct Copy {
     data: PathBuf,
     state: PathBuf,
+    /// Held while something changes: an end is observed by one thread while
+    /// another starts the server again.
+    changing: Arc<Mutex<()>>,
 }
 
 impl Copy {
@@ -73,6 +77,7 @@ impl Copy {
         Self {
             data: data.to_owned(),
             state: state.to_owned(),
+            changing: Arc::default(),
         }
     }
 
@@ -83,6 +88,7 @@ impl Copy {
     ///
     /// A file that cannot be read.
     pub fn id(&self) -> Result<Option<CopyId>, Failure> {
+        let _alone = self.alone();
         Ok(self.agreed()?.map(|state| state.mark.copy))
     }
 
@@ -119,6 +125,7 @@ impl Copy {
     ///
     /// A file that cannot be read or written.
     pub fn begin_run(&self) -> Result<(CopyId, u64), Failure> {
+        let _alone = self.alone();
         self.raise(true)
     }
 
@@ -128,6 +135,7 @@ impl Copy {
     ///
     /// A file that cannot be read or written.
     pub fn end_run(&self) -> Result<(), Failure> {
+        let _alone = self.alone();
         self.raise(false).map(drop)
     }
 
@@ -145,7 +153,7 @@ impl Copy {
         let count = self.count()?;
         let Some(state) = self.agreed()? else {
             // A rewind that did not end is not forgotten over it.
-            let copy = self.renew(self.stage()?)?;
+            let copy = self.make_new(self.stage()?)?;
             let count = self.count()?;
             if starts && let Some(state) = self.read::<State>(&self.state_file())? {
                 self.write_state(State {
@@ -185,6 +193,11 @@ impl Copy {
     ///
     /// A file that cannot be written.
     pub fn renew(&self, stage: Stage) -> Result<CopyId, Failure> {
+        let _alone = self.alone();
+        self.make_new(stage)
+    }
+
+    fn make_new(&self, stage: Stage) -> Result<CopyId, Failure> {
         let mark = self.announce(stage)?;
         self.write_mark(mark)?;
         Ok(mark.copy)
@@ -197,6 +210,7 @@ impl Copy {
     ///
     /// A file that cannot be written.
     pub fn announce_new(&self, stage: Stage) -> Result<(), Failure> {
+        let _alone = self.alone();
         self.announce(stage).map(drop)
     }
 
@@ -207,8 +221,9 @@ impl Copy {
     ///
     /// A file that cannot be read or written.
     pub fn settle(&self, data: &Path, stage: Stage) -> Result<(), Failure> {
+        let _alone = self.alone();
         let Some(state) = self.read::<State>(&self.state_file())? else {
-            return self.renew(stage).map(drop);
+            return self.make_new(stage).map(drop);
         };
         file::replace(&data.join(FILE), &encode(&state.mark)?)?;
         self.write_state(State { stage, ..state })
@@ -220,6 +235,7 @@ impl Copy {
     ///
     /// A file that cannot be read or written.
     pub fn becomes_whole(&self) -> Result<(), Failure> {
+        let _alone = self.alone();
         match self.read::<State>(&self.state_file())? {
             Some(state) if state.stage != Stage::Whole => self.write_state(State {
                 stage: Stage::Whole,
@@ -274,6 +290,11 @@ impl Copy {
         let counts = [Some(state.mark.count), state.from];
         let agrees = mark.copy == state.mark.copy && counts.contains(&Some(mark.count));
         Ok(agrees.then_some(state))
+    }
+
+    /// Everything is on disk when it is given back, also by a thread that panicked.
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state_file(&self) -> PathBuf {
@@ -349,6 +370,24 @@ mod tests {
         let (first, count) = copy.begin_run().unwrap();
         assert_eq!(copy.begin_run(), Ok((first, count + 1)));
         assert_eq!(copy.id(), Ok(Some(first)));
+    }
+
+    #[test]
+    fn starts_and_stops_at_the_same_time_are_all_counted() {
+        let Place { copy, _directory } = place();
+        let (first, run) = copy.begin_run().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..8 {
+                        assert_eq!(copy.id(), Ok(Some(first)));
+                        copy.end_run().unwrap();
+                        assert_eq!(copy.begin_run().unwrap().0, first);
+                    }
+                });
+            }
+        });
+        assert_eq!(copy.count(), Ok(run + 64));
     }
 
     #[test]

@@ -20,6 +20,13 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         epoch: Option<String>,
     },
+    /// Become Primary by an operator's word, though commits may be lost; answered
+    /// when the order is taken.
+    Promote {
+        /// Both others are attested to be off: without their promises.
+        #[serde(default)]
+        alone: bool,
+    },
     /// Begin maintenance: no failover but by an order.
     Pause,
     /// End it.
@@ -69,6 +76,10 @@ mod tests {
             (r#"{"command":"log"}"#, Request::Log),
             (r#"{"command":"reload"}"#, Request::Reload),
             (r#"{"command":"pause"}"#, Request::Pause),
+            (
+                r#"{"command":"promote","alone":true}"#,
+                Request::Promote { alone: true },
+            ),
             (r#"{"command":"resume"}"#, Request::Resume),
             (
                 r#"{"command":"switchover"}"#,
@@ -91,7 +102,7 @@ mod tests {
         assert_eq!(
             Request::parse(r#"{"command":"stats"}"#).unwrap_err(),
             "not a request: unknown variant `stats`, expected one of `status`, `watch`, \
-             `switchover`, `pause`, `resume`, `log`, `reload` at line 1 column 18: send e.g. \
+             `switchover`, `promote`, `pause`, `resume`, `log`, `reload` at line 1 column 18: send e.g. \
              {\"command\":\"status\"}, one object a line"
         );
         assert!(Request::parse("status").is_err());

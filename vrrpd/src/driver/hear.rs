@@ -254,6 +254,7 @@ impl Driver {
                 Err(why) => self.control.refuse(client, &why),
             },
             Request::Switchover { epoch } => self.on_switchover(client, epoch)?,
+            Request::Promote { alone } => self.on_promote(client, alone)?,
             Request::Pause => self.on_pause(client, true)?,
             Request::Resume => self.on_pause(client, false)?,
         }
@@ -283,6 +284,17 @@ impl Driver {
         };
         let order = PoolOrder::Switchover { epoch };
         self.order(client, order, "the switchover has begun")
+    }
+
+    fn on_promote(&mut self, client: ClientId, alone: bool) -> io::Result<()> {
+        let Some(member) = self.node.as_ref().and_then(Node::member) else {
+            self.control
+                .refuse(client, "this manager is in no pool: nobody is promoted");
+            return Ok(());
+        };
+        let epoch = member.reign();
+        let order = PoolOrder::Force { epoch, alone };
+        self.order(client, order, "the claim by the operator's word has begun")
     }
 
     fn on_pause(&mut self, client: ClientId, paused: bool) -> io::Result<()> {

@@ -1,10 +1,11 @@
-//! The operator's word: maintenance.
+//! The operator's word: maintenance, and force.
 
+use std::fs;
 use std::time::Duration;
 
 use lab::clock::wait_for;
-use lab::fault::Fault;
-use lab::host::Name::{ManagerA, ManagerB};
+use lab::fault::{Attempt, Fault};
+use lab::host::Name::{Arbiter, ManagerA, ManagerB};
 use lab::pool::PATIENCE;
 use lab::trial::scenario;
 use nix::sys::signal::Signal;
@@ -44,5 +45,28 @@ fn paused_pool_keeps_its_primary() {
         trial.pool.wait_primary(ManagerB)?;
         trial.pool.power_on(ManagerA)?;
         trial.pool.wait_ok()
+    });
+}
+
+/// The Primary is dead and the arbiter has lost its disk: no quorum remembers
+/// the pool. The operator promotes the Backup, whose copy was in sync.
+#[test]
+fn backup_is_forced_when_nobody_else_remembers() {
+    scenario("the Backup is forced when nobody else remembers", |trial| {
+        trial.pool.power_off(Arbiter)?;
+        trial.pool.power_off(ManagerA)?;
+        let disk = trial.pool.host(Arbiter).disk().join("arbiterd");
+        fs::remove_dir_all(&disk).attempt(|| format!("remove {}", disk.display()))?;
+        trial.pool.power_on(Arbiter)?;
+        let force = ["promote", "--force", "--alone", "--i-accept-data-loss"];
+        wait_for("the Backup to be fit for the order", PATIENCE, || {
+            let outcome = trial.pool.vrrpctl(ManagerB, &force);
+            outcome.map(drop).map_err(|why| why.to_string())
+        })?;
+        trial.pool.wait_primary(ManagerB)?;
+        trial.commits_flow()?;
+        trial.pool.power_on(ManagerA)?;
+        trial.pool.wait_ok()?;
+        trial.pool.wait_primary(ManagerB)
     });
 }

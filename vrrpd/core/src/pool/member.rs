@@ -520,7 +520,7 @@ impl Member {
     }
 
     /// The epoch of the highest record.
-    pub(crate) fn reign(&self) -> Epoch {
+    pub fn reign(&self) -> Epoch {
         self.voter
             .durable
             .record

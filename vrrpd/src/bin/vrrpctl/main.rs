@@ -6,6 +6,7 @@
 mod import;
 mod keygen;
 mod pause;
+mod promote;
 mod show;
 mod switchover;
 
@@ -50,6 +51,18 @@ enum Command {
         /// Only give the order; do not wait until the other manager is Primary
         #[arg(long)]
         no_wait: bool,
+    },
+    /// Make this manager Primary by your word, though commits may be lost
+    Promote {
+        /// You mean it: without it nothing is done
+        #[arg(long, required = true)]
+        force: bool,
+        /// The two others are off, and cannot promise their votes
+        #[arg(long)]
+        alone: bool,
+        /// Do not ask for this manager's name
+        #[arg(long)]
+        i_accept_data_loss: bool,
     },
     /// Begin maintenance: nobody becomes Primary but by an operator's order
     Pause,
@@ -120,6 +133,11 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             let line = switchover::order_and_wait(&mut client, &socket)?;
             print(&line)
         }
+        Command::Promote {
+            force: _,
+            alone,
+            i_accept_data_loss,
+        } => print(&promote::run(&mut client, alone, i_accept_data_loss)?),
         Command::Pause => print(&pause::order(&mut client, true)?),
         Command::Resume => print(&pause::order(&mut client, false)?),
         Command::Log => {
@@ -191,6 +209,11 @@ mod tests {
         };
         assert_eq!(kind("vrrpctl status --json"), None);
         assert_eq!(kind("vrrpctl -c /x switchover --no-wait"), None);
+        assert_eq!(kind("vrrpctl promote --force --alone"), None);
+        assert_eq!(
+            kind("vrrpctl promote"),
+            Some((ErrorKind::MissingRequiredArgument, 2))
+        );
         assert_eq!(
             kind("vrrpctl stats"),
             Some((ErrorKind::InvalidSubcommand, 2))

@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod config;
+pub mod configure;
 pub mod control;
 pub mod driver;
 pub mod hook;

@@ -2,13 +2,15 @@
 #![forbid(unsafe_code)]
 
 use std::error::Error;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use vrrpd::config::Config;
-use vrrpd::driver::Driver;
 use vrrpd::driver::signals::Signals;
+use vrrpd::driver::{Driver, End};
 use vrrpd::logging;
 use vrrpd_sys::sched;
 
@@ -40,7 +42,12 @@ fn main() -> ExitCode {
     // The last lines are still with the log's thread.
     log::logger().flush();
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(End::Stopped) => ExitCode::SUCCESS,
+        Ok(End::Again) => {
+            let error = execute_again();
+            eprintln!("vrrpd: cannot be executed again: {error}: start it");
+            ExitCode::FAILURE
+        }
         Err(error) => {
             eprintln!("vrrpd: {error}");
             ExitCode::FAILURE
@@ -48,7 +55,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(file: PathBuf, config: Config) -> Result<(), Box<dyn Error>> {
+/// Becomes the same program with the same arguments: the process, and who
+/// supervises it, stay. Returns only if that fails.
+///
+/// Signals stay blocked meanwhile: what comes is read by the new program.
+fn execute_again() -> Box<dyn Error> {
+    let again = || -> Result<(), Box<dyn Error>> {
+        let program = std::env::current_exe()?.into_os_string().into_vec();
+        // A package that was upgraded has unlinked the file that runs.
+        let program = program.strip_suffix(b" (deleted)").unwrap_or(&program);
+        let program = CString::new(program)?;
+        let arguments = std::env::args_os()
+            .map(|argument| CString::new(argument.into_vec()))
+            .collect::<Result<Vec<_>, _>>()?;
+        nix::unistd::execv(&program, &arguments)?;
+        Ok(())
+    };
+    match again() {
+        Ok(()) => "it returned".into(),
+        Err(error) => error,
+    }
+}
+
+fn run(file: PathBuf, config: Config) -> Result<End, Box<dyn Error>> {
     // Before the log's thread is started, so that it is never the one signalled.
     let signals = Signals::catch()?;
     logging::start(config.process.log);
@@ -60,6 +89,5 @@ fn run(file: PathBuf, config: Config) -> Result<(), Box<dyn Error>> {
         sched::lock_memory()
             .map_err(|error| format!("[process] lock_memory: {error}: give it CAP_IPC_LOCK"))?;
     }
-    Driver::start(file, config, signals)?.run()?;
-    Ok(())
+    Ok(Driver::start(file, config, signals)?.run()?)
 }

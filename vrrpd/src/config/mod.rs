@@ -46,7 +46,8 @@ pub struct Config {
     pub node: String,
     /// Without it, plain VRRP (running mode standalone).
     pub pool: Option<Pool>,
-    /// `[[virtual_router]]`; with a pool, all are governed by it.
+    /// `[[virtual_router]]`; with a pool, all are governed by it. Those of a
+    /// standalone manager with a database wait for its pool.
     pub virtual_routers: Vec<router::Config>,
     /// `[[check]]`.
     pub checks: Vec<Check>,
@@ -116,6 +117,7 @@ impl Config {
         let replication = sections::replication(top, &form);
         let paths = sections::paths(top);
         let process = sections::process(top);
+        let waits = matches!(form, pool::Form::Standalone) && replication.is_some();
         let governed = form.is_pooled();
         let govern = |config| router::Config { governed, ..config };
         Some(Self {
@@ -126,9 +128,10 @@ impl Config {
             },
             virtual_routers: routers
                 .into_iter()
+                .filter(|_| !waits)
                 .map(|router| router.value.map(govern))
                 .collect::<Option<_>>()?,
-            checks,
+            checks: if waits { Vec::new() } else { checks },
             gate,
             hooks,
             replication,

@@ -42,6 +42,9 @@ pub struct Pool {
     pub key: Key,
     /// The priority of the manager: that of its virtual routers, 1 to 254.
     pub priority: u8,
+    /// `formation_timeout`: one that waits longer for its pool to form, when it
+    /// was configured by vrrpctl, is standalone again.
+    pub formation_timeout: Duration,
     /// For the member.
     pub member: Member,
 }
@@ -119,6 +122,9 @@ pub(super) fn read(top: &Table<'_>, routers: &[Found], host: &dyn Host) -> Form 
     if let Some(parties) = &parties {
         apart(&table, parties, routers);
     }
+    let formation_timeout = table
+        .duration("formation_timeout", MS(1_000)..=HOUR)
+        .map_or(MS(600_000), At::into);
     let member = member(&table, id, active.is_some_and(At::into), interval);
     table.finish();
     Form::Pooled((|| {
@@ -133,6 +139,7 @@ pub(super) fn read(top: &Table<'_>, routers: &[Found], host: &dyn Host) -> Form 
             arbiter_port: parties.arbiter.value.1,
             key: key?,
             priority: priority?,
+            formation_timeout,
             member: member?,
         }))
     })())

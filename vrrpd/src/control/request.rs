@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Entry;
+use crate::configure::Wish;
 
 /// What a client asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,15 @@ pub enum Request {
     Log,
     /// Read the configuration again; answered when it is in force.
     Reload,
+    /// Form a pool, or leave it; answered with what happens, a list of
+    /// sentences, before it does.
+    Configure {
+        /// What this manager shall be.
+        wish: Wish,
+        /// Only tell what would happen.
+        #[serde(default)]
+        dry_run: bool,
+    },
 }
 
 /// What a client is told.
@@ -102,7 +112,7 @@ mod tests {
         assert_eq!(
             Request::parse(r#"{"command":"stats"}"#).unwrap_err(),
             "not a request: unknown variant `stats`, expected one of `status`, `watch`, \
-             `switchover`, `promote`, `pause`, `resume`, `log`, `reload` at line 1 column 18: send e.g. \
+             `switchover`, `promote`, `pause`, `resume`, `log`, `reload`, `configure` at line 1 column 18: send e.g. \
              {\"command\":\"status\"}, one object a line"
         );
         assert!(Request::parse("status").is_err());

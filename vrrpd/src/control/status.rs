@@ -37,6 +37,12 @@ pub struct Status {
     pub in_sync: Vec<String>,
     /// What is left of the lease; absent without one.
     pub lease_ms: Option<u64>,
+    /// The pool is being formed: this manager is on hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_hold: Option<OnHold>,
+    /// Why the pool has not formed, so that this manager is standalone again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_formed: Option<String>,
     /// The virtual routers.
     pub virtual_routers: Vec<RouterStatus>,
     /// `open` or `closed`.
@@ -47,6 +53,15 @@ pub struct Status {
     pub database: Value,
     /// The journal's last lines.
     pub events: Vec<Entry>,
+}
+
+/// A manager that waits for its pool to form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnHold {
+    /// What it waits for.
+    pub waits_for: String,
+    /// Then it is standalone again.
+    pub left_ms: u64,
 }
 
 /// One virtual router.

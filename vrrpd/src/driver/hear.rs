@@ -17,6 +17,7 @@ use super::status::{Surroundings, patience, status};
 use super::vrrp::Incoming;
 use super::{BURST, Driver, LINKS, POOL, REPLICATOR, SIGNALS, TIMER, VRRP, now, start};
 use crate::check;
+use crate::control::status::Status;
 use crate::control::{ClientId, Request};
 use crate::job::{Order, Owner};
 
@@ -95,6 +96,18 @@ impl Driver {
 
     pub(super) fn tell_news(&mut self, news: Vec<News>) -> io::Result<()> {
         for news in news {
+            if let (Some(alone), News::Observed(observed)) = (&mut self.alone, &news)
+                && alone.on_observed(observed).is_some()
+            {
+                self.order_alone();
+            }
+            if let Some(alone) = &mut self.alone {
+                if news == News::Lost {
+                    alone.on_lost();
+                    self.order_alone();
+                }
+                continue;
+            }
             self.deliver(match news {
                 News::Observed(observed) => node::Event::Database(observed),
                 News::Lost => node::Event::ReplicatorLost,
@@ -257,6 +270,7 @@ impl Driver {
             Request::Promote { alone } => self.on_promote(client, alone)?,
             Request::Pause => self.on_pause(client, true)?,
             Request::Resume => self.on_pause(client, false)?,
+            Request::Configure { wish, dry_run } => self.on_configure(client, &wish, dry_run)?,
         }
         Ok(())
     }
@@ -341,6 +355,7 @@ impl Driver {
     /// Looks at what nobody tells.
     pub(super) fn tend(&mut self) -> io::Result<()> {
         self.kernel.tend()?;
+        self.tend_formation();
         if self.node.is_none() && self.stops_by.is_none() {
             if let Err(error) = self.begin() {
                 log::debug!("{error}");
@@ -372,7 +387,15 @@ impl Driver {
         Ok(())
     }
 
-    fn status(&self) -> crate::control::status::Status {
+    /// How this manager is.
+    pub(super) fn status(&self) -> Status {
+        let mut status = self.plain_status();
+        self.tell_formation(&mut status);
+        status
+    }
+
+    /// The same, without what is being formed.
+    pub(super) fn plain_status(&self) -> Status {
         let states: Vec<CheckState> = self.checks.states().map(|(_, state)| state).collect();
         let report = self.replicator.as_ref().and_then(|link| link.report());
         let around = Surroundings {

@@ -3,6 +3,8 @@
 //!
 //! It holds no decision that a test would want to see.
 
+mod alone;
+mod configure;
 mod groups;
 mod hear;
 mod kernel;
@@ -28,10 +30,12 @@ use vrrpd_sys::clock::{self, Timer};
 
 use crate::check::Checks;
 use crate::config::Config;
+use crate::configure::Formation;
 use crate::control::{Journal, Server};
 use crate::hook::Hooks;
 use crate::job::{Order, Runner};
 use crate::store::Store;
+use alone::Alone;
 use groups::GroupStates;
 use kernel::Kernel;
 use links::Links;
@@ -73,6 +77,15 @@ pub fn seed() -> u64 {
     getrandom::u64().expect("the kernel gives random numbers")
 }
 
+/// How a daemon ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was told to.
+    Stopped,
+    /// It is to be executed again, with another configuration.
+    Again,
+}
+
 /// A manager that runs.
 #[derive(Debug)]
 pub struct Driver {
@@ -95,6 +108,14 @@ pub struct Driver {
     /// The next state is the first of a boot.
     new_boot: bool,
     replicator: Option<ReplicatorLink>,
+    /// In no pool, with a database.
+    alone: Option<Alone>,
+    /// What vrrpctl configured, and has not come to its end.
+    formation: Option<Formation>,
+    /// When a pool that has not formed is given up.
+    forms_by: Option<Instant>,
+    /// It stops to be executed again.
+    again: bool,
     checks: Checks,
     groups: GroupStates,
     hooks: Hooks,
@@ -119,7 +140,7 @@ impl Driver {
     ///
     /// The kernel's rules cannot be kept, or the system refuses to poll: the
     /// kernel ends all rights on time.
-    pub fn run(mut self) -> io::Result<()> {
+    pub fn run(mut self) -> io::Result<End> {
         let mut events = Events::with_capacity(128);
         loop {
             let deadline = self.deadline();
@@ -158,6 +179,7 @@ impl Driver {
             self.checks.deadline(),
             self.replicator.as_ref().and_then(ReplicatorLink::deadline),
             Some(self.next_tend + TEND),
+            self.forms_by,
             self.stops_by,
         ]
         .into_iter()
@@ -192,6 +214,9 @@ impl Driver {
             replicator.on_wake(now, &mut news);
             self.tell_news(news)?;
         }
+        if due(self.forms_by) {
+            self.give_up_forming()?;
+        }
         if due(Some(self.next_tend)) {
             self.next_tend = now + TEND;
             self.tend()?;
@@ -218,8 +243,12 @@ impl Driver {
     }
 
     /// The last steps of a daemon that stops.
-    fn end(mut self) -> io::Result<()> {
+    fn end(mut self) -> io::Result<End> {
         self.kernel.fence()?;
+        if self.again {
+            log::info!("executes itself again, as {} says now", self.file.display());
+            return Ok(End::Again);
+        }
         if self.pool.is_some() {
             // The database goes on as a standby, to which nobody is admitted.
             log::info!("stopped; the gate stays closed");
@@ -227,6 +256,6 @@ impl Driver {
             self.kernel.close()?;
             log::info!("stopped");
         }
-        Ok(())
+        Ok(End::Stopped)
     }
 }

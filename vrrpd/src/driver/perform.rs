@@ -246,7 +246,7 @@ impl Driver {
     }
 
     /// Keeps a line in the journal, and tells those who watch.
-    fn note(&mut self, line: String) {
+    pub(super) fn note(&mut self, line: String) {
         let entry = self.journal.push(line, SystemTime::now(), now());
         self.control.publish(entry);
     }

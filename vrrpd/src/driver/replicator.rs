@@ -21,6 +21,9 @@ const MAX_LINE: usize = 64 * 1024;
 /// Orders that wait in a replicator that does not read.
 const MAX_WAITING: usize = 64 * 1024;
 
+/// The `replicator_timeout` of a manager in no pool.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Who may connect: the daemon's user and group.
 const MODE: u32 = 0o660;
 
@@ -45,7 +48,8 @@ pub(super) struct ReplicatorLink {
 #[derive(Debug)]
 struct Terms {
     node: NodeId,
-    peer: String,
+    /// The other manager; a standalone one has none.
+    peer: Option<String>,
     port: u16,
     password: String,
 }
@@ -67,24 +71,19 @@ impl ReplicatorLink {
     /// The socket cannot be made there.
     pub(super) fn open(
         path: &Path,
-        pool: &config::Pool,
+        pool: Option<&config::Pool>,
         replication: &config::Replication,
         registry: &Registry,
         tokens: (Token, Token),
     ) -> io::Result<Self> {
         let terms = Terms {
-            node: pool.member.id,
-            peer: pool.peer.to_string(),
+            node: pool.map_or(NodeId::A, |pool| pool.member.id),
+            peer: pool.map(|pool| pool.peer.to_string()),
             port: replication.port,
-            password: pool.key.replication_password(),
+            password: pool.map_or_else(String::new, |pool| pool.key.replication_password()),
         };
-        Self::listen(
-            path,
-            terms,
-            pool.member.replicator_timeout,
-            registry,
-            tokens,
-        )
+        let timeout = pool.map_or(TIMEOUT, |pool| pool.member.replicator_timeout);
+        Self::listen(path, terms, timeout, registry, tokens)
     }
 
     fn listen(
@@ -247,13 +246,16 @@ impl Terms {
             },
             copy: copy.filter(|_| desired.follow.is_none()),
             // The only other copy is the peer's.
-            follow: desired.follow.map(|_| role::Upstream {
-                host: self.peer.clone(),
-                port: self.port,
-                copy,
-            }),
+            follow: desired
+                .follow
+                .and(self.peer.clone())
+                .map(|host| role::Upstream {
+                    host,
+                    port: self.port,
+                    copy,
+                }),
             synchronous: desired.synchronous.map(|copy| role::CopyId(copy.0)),
-            peers: vec![self.peer.clone()],
+            peers: self.peer.iter().cloned().collect(),
             password: self.password.clone(),
             node: self.node.to_string(),
         }

@@ -17,6 +17,7 @@ use vrrpd_core::time::Instant;
 use vrrpd_sys::clock::Timer;
 use vrrpd_sys::gate::Rules;
 
+use super::alone::Alone;
 use super::groups::GroupStates;
 use super::kernel::Kernel;
 use super::links::Links;
@@ -26,6 +27,7 @@ use super::vrrp::VrrpSockets;
 use super::{CONTROL, Driver, LINKS, REPLICATOR, RUNNER, SIGNALS, TIMER, VRRP, now, seed};
 use crate::check::Checks;
 use crate::config::Config;
+use crate::configure::{self, Formation};
 use crate::control::{Journal, Server};
 use crate::hook::{self, Hooks};
 use crate::job::Runner;
@@ -50,17 +52,19 @@ impl Driver {
             Some(_) => Some(Store::open(&config.paths.state)?),
             None => None,
         };
+        let formation = formation(&config)?;
         let mut links = Links::open()?;
         let mut kernel = Kernel::open(rules(&config))?;
         fence(&config, &mut kernel, &mut links)?;
-        let replicator = match (&config.pool, &config.replication) {
-            (Some(pool), Some(replication)) => {
+        let replicator = match &config.replication {
+            Some(replication) => {
                 let path = config.paths.replicator_socket();
+                let pool = config.pool.as_ref();
                 let link = ReplicatorLink::open(&path, pool, replication, registry, REPLICATOR)
                     .map_err(|error| format!("{}: {error}", path.display()))?;
                 Some(link)
             }
-            _ => None,
+            None => None,
         };
         let timer = Timer::new()?;
         for (fd, token) in [
@@ -72,6 +76,8 @@ impl Driver {
         }
         let now = now();
         let installed = hook::installed(&config.paths.hooks);
+        let forms_by = forms_by(&config, formation.as_ref(), now);
+        let is_alone = config.pool.is_none() && config.replication.is_some();
         let mut driver = Self {
             checks: Checks::new(config.checks.clone(), now),
             groups: GroupStates::default(),
@@ -90,6 +96,10 @@ impl Driver {
             pool: None,
             new_boot: false,
             replicator,
+            alone: is_alone.then(|| Alone::new(seed())),
+            forms_by,
+            formation,
+            again: false,
             forsaken: false,
             control,
             journal: Journal::default(),
@@ -102,6 +112,8 @@ impl Driver {
             stops_by: None,
         };
         driver.fit_sockets();
+        driver.say_formation();
+        driver.order_alone();
         driver.begin()?;
         if driver.node.is_none() {
             return Err("the state cannot be written, see above".into());
@@ -199,6 +211,35 @@ impl Driver {
         self.ready
             .extend((0..self.vrrp.len()).map(|place| mio::Token(VRRP.0 + place)));
     }
+}
+
+/// When a pool that is to form is given up.
+fn forms_by(config: &Config, formation: Option<&Formation>, now: Instant) -> Option<Instant> {
+    let pool = config.pool.as_ref()?;
+    (formation == Some(&Formation::OnHold)).then(|| now + pool.formation_timeout)
+}
+
+/// How far the operator's procedure has come; what it left undone is done.
+fn formation(config: &Config) -> Result<Option<Formation>, String> {
+    let state = &config.paths.state;
+    let formation = Formation::load(state)?;
+    match (&config.pool, &formation) {
+        (None, Some(Formation::Failed(_))) => configure::forget(state)?,
+        (None, Some(Formation::Leaving)) => {
+            configure::forget(state)?;
+            Formation::clear(state)?;
+            return Ok(None);
+        }
+        // The host lost its power before the file was replaced, or somebody
+        // has changed it by hand.
+        (None, Some(Formation::OnHold))
+        | (Some(_), Some(Formation::Leaving | Formation::Failed(_))) => {
+            Formation::clear(state)?;
+            return Ok(None);
+        }
+        (Some(_), Some(Formation::OnHold)) | (_, None) => {}
+    }
+    Ok(formation)
 }
 
 /// The rules of the gate; it concerns clients in a pool only.

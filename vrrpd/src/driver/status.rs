@@ -58,6 +58,8 @@ pub(super) fn status(
         paused: false,
         pause_unknown_to: Vec::new(),
         in_sync: Vec::new(),
+        on_hold: None,
+        not_formed: None,
         lease_ms: None,
         virtual_routers: routers,
         gate: if around.gate_open { "open" } else { "closed" }.to_owned(),

@@ -9,6 +9,7 @@
 
 mod arbiter;
 mod fence;
+mod forming;
 mod hostile;
 mod network;
 mod operator;

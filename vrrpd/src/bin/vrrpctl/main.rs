@@ -3,6 +3,7 @@
 //! Exit status: 0 done; 1 refused or failed, one line says why; 2 usage.
 #![forbid(unsafe_code)]
 
+mod configure;
 mod import;
 mod keygen;
 mod pause;
@@ -68,6 +69,8 @@ enum Command {
     Pause,
     /// End maintenance
     Resume,
+    /// Form a pool, or leave it: tells what happens, asks, and waits until it is done
+    Configure(configure::Arguments),
     /// Show what has happened since vrrpd started, oldest first
     Log,
     /// Read the configuration again; a file with a mistake changes nothing
@@ -115,7 +118,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     }
     let socket = socket(arguments)?;
     let mut client = Client::connect(&socket).map_err(told)?;
-    match arguments.command {
+    match &arguments.command {
         Command::Status { json: false } => {
             let status: Status = client.ask(&Request::Status).map_err(told)?;
             print(&show::status(&status))
@@ -137,9 +140,10 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             force: _,
             alone,
             i_accept_data_loss,
-        } => print(&promote::run(&mut client, alone, i_accept_data_loss)?),
+        } => print(&promote::run(&mut client, *alone, *i_accept_data_loss)?),
         Command::Pause => print(&pause::order(&mut client, true)?),
         Command::Resume => print(&pause::order(&mut client, false)?),
+        Command::Configure(arguments) => configure::run(arguments, &mut client, &socket),
         Command::Log => {
             let entries: Vec<Entry> = client.ask(&Request::Log).map_err(told)?;
             let lines: String = entries.iter().map(show::entry).collect();
@@ -214,6 +218,11 @@ mod tests {
             kind("vrrpctl promote"),
             Some((ErrorKind::MissingRequiredArgument, 2))
         );
+        assert_eq!(
+            kind("vrrpctl configure backup --master 192.0.2.11 --virtual-ip 192.0.2.100/24 --yes"),
+            None
+        );
+        assert_eq!(kind("vrrpctl configure standalone --no-wait"), None);
         assert_eq!(
             kind("vrrpctl stats"),
             Some((ErrorKind::InvalidSubcommand, 2))

@@ -4,7 +4,7 @@ use core::fmt::Write;
 
 use serde_json::Value;
 use vrrpd::control::Entry;
-use vrrpd::control::status::Status;
+use vrrpd::control::status::{OnHold, Status};
 
 /// One line of the journal.
 pub(crate) fn entry(entry: &Entry) -> String {
@@ -38,6 +38,12 @@ fn head(status: &Status) -> String {
         ),
         (whole, status.state.clone()),
     ];
+    if let Some(hold) = &status.on_hold {
+        facts.push(("forming", format!("{}: {}", left(hold), hold.waits_for)));
+    }
+    if let Some(why) = &status.not_formed {
+        facts.push(("not formed", why.clone()));
+    }
     facts.extend(status.why.iter().map(|why| ("", why.clone())));
     if !status.servers.is_empty() {
         let none = || "none known".to_owned();
@@ -59,6 +65,8 @@ fn head(status: &Status) -> String {
             },
         ));
         facts.push(("gate", status.gate.clone()));
+    }
+    if !status.servers.is_empty() || !status.database.is_null() {
         facts.push(("database", database(&status.database)));
     }
     let mut text = String::new();
@@ -68,8 +76,13 @@ fn head(status: &Status) -> String {
     text
 }
 
+/// How long a manager waits yet.
+pub(crate) fn left(hold: &OnHold) -> String {
+    format!("on hold, {} s left", hold.left_ms / 1000)
+}
+
 /// The replicator's report in one line.
-fn database(report: &Value) -> String {
+pub(crate) fn database(report: &Value) -> String {
     let Some(server) = report["server"].as_str() else {
         return "the replicator is not connected".to_owned();
     };

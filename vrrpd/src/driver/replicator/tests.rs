@@ -46,7 +46,7 @@ fn report_without_a_ticket_is_refused() {
 fn order_names_the_peer_to_follow_and_the_copy_to_wait_for() {
     let terms = Terms {
         node: NodeId::B,
-        peer: "192.0.2.11".into(),
+        peer: Some("192.0.2.11".into()),
         port: 5433,
         password: "secret".into(),
     };
@@ -86,7 +86,7 @@ impl Rig {
         let poll = mio::Poll::new().unwrap();
         let terms = Terms {
             node: NodeId::A,
-            peer: "192.0.2.12".into(),
+            peer: Some("192.0.2.12".into()),
             port: 5432,
             password: "secret".into(),
         };

@@ -319,6 +319,18 @@ fn insert(manager: &Manager, numbers: std::ops::Range<i32>) {
     }
 }
 
+/// Waits until a client's commit waits for the replica. The plugin's own, by
+/// which it sees that waiting is in effect, may wait beside it.
+fn see_insert_wait(manager: &Manager) {
+    let mut client = manager.client();
+    let deadline = Instant::now() + PATIENCE;
+    let waiting = "SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep'
+                   AND query LIKE 'INSERT%'";
+    while client.query(waiting, &[]).unwrap().is_empty() {
+        assert!(Instant::now() < deadline, "no commit waits");
+    }
+}
+
 /// A primary with a table, and a replica that every commit waits for.
 fn pair() -> (Manager, Manager) {
     let (mut a, mut b) = (Manager::new("a"), Manager::new("b"));
@@ -344,18 +356,7 @@ fn a_killed_primary_rejoins_by_rewind_and_loses_nothing() {
     kill(child(a.postmaster(), "walsender"), Signal::SIGSTOP).unwrap();
     let mut doomed = a.client();
     let doomed = thread::spawn(move || doomed.execute("INSERT INTO t VALUES (1000)", &[]));
-    let mut look = a.client();
-    let deadline = Instant::now() + PATIENCE;
-    while look
-        .query_opt(
-            "SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
-            &[],
-        )
-        .unwrap()
-        .is_none()
-    {
-        assert!(Instant::now() < deadline, "no commit waits");
-    }
+    see_insert_wait(&a);
     a.kill_server();
     assert!(doomed.join().unwrap().is_err());
     b.wait("does not stream", |observed| observed["streaming"] == false);
@@ -499,18 +500,7 @@ fn commits_wait_for_the_copy_and_for_nobody_when_told() {
     kill(receiver, Signal::SIGSTOP).unwrap();
     let mut client = a.client();
     let commit = thread::spawn(move || client.execute("INSERT INTO t VALUES (1)", &[]));
-    let mut look = a.client();
-    let deadline = Instant::now() + PATIENCE;
-    while look
-        .query_opt(
-            "SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
-            &[],
-        )
-        .unwrap()
-        .is_none()
-    {
-        assert!(Instant::now() < deadline, "no commit waits");
-    }
+    see_insert_wait(&a);
     assert!(!commit.is_finished());
     let access = a.access();
     a.done("synchronous", json!({"copy": null, "access": access}));

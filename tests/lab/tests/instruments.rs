@@ -221,7 +221,18 @@ fn field_units_commit_and_read_and_find_the_server_again() -> Result<()> {
     units.commits(200, PATIENCE)?;
     let restart = Moment::now();
     rig.a.kill("postgres")?;
-    rig.a.start(&program)?;
+    // A new server ends at once while processes of the old one hold its memory.
+    let mut server = rig.a.start(&program)?;
+    wait_for("PostgreSQL starts again", PATIENCE, || {
+        let trouble = match Connection::unix(&socket, Duration::from_secs(1)) {
+            Ok(_) => return Ok(()),
+            Err(trouble) => trouble.to_string(),
+        };
+        if server.ended(Duration::ZERO).is_ok() {
+            server = rig.a.start(&program).map_err(|fault| fault.to_string())?;
+        }
+        Err(trouble)
+    })?;
     units.commits(200, PATIENCE)?;
     drop(units);
     assert!(

@@ -10,10 +10,11 @@ use replicator::plugin::{
     Access, Description, Failure, Follow, Followed, Observation, PROTOCOL, Promote, Remedy, Setup,
     Source, Stop, Stopped, Synchronous as Ordered,
 };
-use replicator::role::{CopyId, Upstream};
+use replicator::role::{CopyId, Position, Upstream};
 
 use crate::access;
 use crate::config::Config;
+use crate::control::Control;
 use crate::copy::Stage;
 use crate::say;
 use crate::server::{Server, StartFailure};
@@ -124,9 +125,7 @@ impl Database for Postgresql {
         match &follow.upstream {
             None => {
                 server.change(|settings| settings.changing.upstream = None)?;
-                if server.admit(&follow.access)? {
-                    server.reload();
-                }
+                server.admit(&follow.access)?;
                 self.state.update(|inner| inner.upstream = None);
                 Ok(Followed::Following)
             }
@@ -170,9 +169,7 @@ impl Database for Postgresql {
             return Err(Failure::new("the server is not read-write"));
         }
         let mut client = server.connect()?;
-        if server.admit(&ordered.access)? {
-            server.reload();
-        }
+        server.admit(&ordered.access)?;
         access::grant(&mut client, &ordered.access)?;
         match ordered.copy {
             None => relax(server, token),
@@ -269,7 +266,7 @@ fn start(server: &Server, follow: &Follow, token: &Token) -> Result<Option<Follo
             follow.upstream.as_ref()
         }
     };
-    match server.start(upstream, &follow.access, token) {
+    match server.start(&control?, upstream, &follow.access, token) {
         Ok(()) => {
             settle_copy(server, token)?;
             Ok(None)
@@ -320,23 +317,14 @@ fn attach(
     };
     let need = Some((position.lsn, control.segment_size));
     let facts = upstream::ask(&server.config, upstream, access, need, token)?;
-    if let Some(diverged) = judge(
-        server,
-        &facts,
-        position,
-        &control.system,
-        control.is_rewindable,
-    )? {
+    if let Some(diverged) = judge(server, &facts, position, &control)? {
         return Ok(diverged);
     }
-    let reload = server.admit(access)?;
-    let changed = server.change(|settings| {
+    server.admit(access)?;
+    server.change(|settings| {
         settings.changing.upstream = Some(upstream.clone());
         settings.changing.node.clone_from(&access.node);
     })?;
-    if reload && !changed {
-        server.reload();
-    }
     server
         .state
         .update(|inner| inner.upstream = Some(upstream.clone()));
@@ -349,9 +337,8 @@ fn attach(
 fn judge(
     server: &Server,
     facts: &Facts,
-    position: replicator::role::Position,
-    system: &str,
-    is_rewindable: bool,
+    position: Position,
+    control: &Control,
 ) -> Result<Option<Followed>, Failure> {
     let clone = |why: String| {
         Ok(Some(Followed::Diverged {
@@ -359,7 +346,7 @@ fn judge(
             why,
         }))
     };
-    if facts.system != system {
+    if facts.system != control.system {
         return clone("it has another database than the primary".to_owned());
     }
     let fork = server.history(position.timeline)?.fork(&facts.history);
@@ -368,7 +355,7 @@ fn judge(
             "it has {} on timeline {}, the primary's history left that at {fork}",
             position.lsn, position.timeline
         );
-        if !is_rewindable {
+        if !control.is_rewindable {
             return clone(why);
         }
         return Ok(Some(Followed::Diverged {

@@ -133,7 +133,7 @@ impl Server {
         };
         if postmaster.ours {
             self.settings().adopt()?;
-            self.prepare()?;
+            self.prepare(&self.control()?)?;
         } else {
             say::warning(&format!(
                 "a server that was not started by vrrpd runs in {}: it will be stopped; \
@@ -206,6 +206,7 @@ impl Server {
     /// Why it does not.
     pub fn start(
         &self,
+        control: &Control,
         upstream: Option<&Upstream>,
         access: &Access,
         token: &Token,
@@ -216,7 +217,7 @@ impl Server {
             return Err(Failure::new(what).into());
         }
         let (copy, run) = self.copy.begin_run()?;
-        self.write_settings(|settings| {
+        self.write_settings(control, |settings| {
             settings.changing.upstream = upstream.cloned();
             settings.changing.node.clone_from(&access.node);
             settings.changing.copy = Some(copy);
@@ -270,9 +271,13 @@ impl Server {
     }
 
     /// Reads the operator's files and writes ours.
-    fn write_settings(&self, change: impl FnOnce(&mut Settings)) -> Result<(), Failure> {
+    fn write_settings(
+        &self,
+        control: &Control,
+        change: impl FnOnce(&mut Settings),
+    ) -> Result<(), Failure> {
         let complaints = {
-            self.prepare()?;
+            self.prepare(control)?;
             let mut settings = self.settings();
             change(&mut settings);
             settings.write(&self.config)?;
@@ -289,36 +294,39 @@ impl Server {
         Ok(())
     }
 
-    fn prepare(&self) -> Result<(), Failure> {
+    fn prepare(&self, control: &Control) -> Result<(), Failure> {
         let binaries = self.binaries()?;
         let major = self.config.major()?.unwrap_or_default();
-        let control = self.control()?;
         self.settings()
             .prepare(&self.config, &binaries, major, &control.standby_minimums)
     }
 
-    /// Lets the peers replicate, and knows the password to replicate with;
-    /// true if a running server is to be told.
+    /// Lets the peers replicate, and knows the password to replicate with; a
+    /// running server is told.
     ///
     /// # Errors
     ///
     /// A file that cannot be written.
-    pub fn admit(&self, access: &Access) -> Result<bool, Failure> {
-        let settings = self.settings();
-        settings.set_password(&access.password)?;
-        let Some(hba_file) = settings.hba_file() else {
-            return Ok(false);
+    pub fn admit(&self, access: &Access) -> Result<(), Failure> {
+        let hba_file = {
+            let settings = self.settings();
+            settings.set_password(&access.password)?;
+            settings.hba_file()
         };
-        hba::write(&hba_file, &self.config, access)
+        if let Some(hba_file) = hba_file
+            && hba::write(&hba_file, &self.config, access)?
+        {
+            self.reload();
+        }
+        Ok(())
     }
 
-    /// Changes settings of the running server; true if there was something to
-    /// change.
+    /// Changes settings of the running server.
     ///
     /// # Errors
     ///
     /// The file cannot be written.
-    pub fn change(&self, change: impl FnOnce(&mut Settings)) -> Result<bool, Failure> {
+    pub fn change(&self, change: impl FnOnce(&mut Settings)) -> Result<(), Failure> {
         let changed = {
             let mut settings = self.settings();
             change(&mut settings);
@@ -327,7 +335,7 @@ impl Server {
         if changed {
             self.reload();
         }
-        Ok(changed)
+        Ok(())
     }
 
     /// Has the server read its files again.

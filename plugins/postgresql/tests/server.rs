@@ -1,9 +1,10 @@
 //! The plugin as the replicator uses it, with real servers on loopback.
 #![forbid(unsafe_code)]
 
+mod rig;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -11,42 +12,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, User, chown};
+use nix::unistd::Pid;
 use postgres::{Client, Config, NoTls};
+use rig::{as_owner, clear, directory, initdb};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const BINARIES: &str = "/usr/lib/postgresql/15/bin";
-
 /// Far longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Servers refuse to run as root: then they run as this user.
-fn owner() -> Option<User> {
-    if !nix::unistd::geteuid().is_root() {
-        return None;
-    }
-    let user = User::from_name("postgres").unwrap();
-    Some(user.expect("the user postgres: install postgresql-15"))
-}
-
-fn as_owner(command: &mut Command) -> &mut Command {
-    if let Some(user) = owner() {
-        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
-    }
-    command
-}
-
-fn directory() -> TempDir {
-    let directory = tempfile::Builder::new()
-        .prefix("vrrpd-plugin-")
-        .tempdir_in("/tmp")
-        .unwrap();
-    if let Some(user) = owner() {
-        chown(directory.path(), Some(user.uid), Some(user.gid)).unwrap();
-    }
-    directory
-}
 
 /// A port that nobody listens on.
 fn port() -> u16 {
@@ -83,19 +56,7 @@ impl Manager {
         };
         let data = manager.data();
         if node == "a" {
-            let mut initdb = Command::new(format!("{BINARIES}/initdb"));
-            initdb
-                .args([
-                    "--username=postgres",
-                    "--auth=trust",
-                    "--no-sync",
-                    "--locale=C",
-                ])
-                .args(["--encoding=UTF8", "--data-checksums", "--pgdata"])
-                .arg(&data)
-                .current_dir("/")
-                .stdout(Stdio::null());
-            assert!(as_owner(&mut initdb).status().unwrap().success());
+            initdb(&data);
         }
         manager.describe();
         manager
@@ -280,11 +241,7 @@ impl Manager {
 
 impl Drop for Manager {
     fn drop(&mut self) {
-        if let Ok(text) = fs::read_to_string(self.data().join("postmaster.pid"))
-            && let Some(Ok(pid)) = text.lines().next().map(str::parse)
-        {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGQUIT);
-        }
+        clear(&self.data());
         drop(self.process.kill());
         drop(self.process.wait());
     }
